@@ -1,0 +1,23 @@
+"""Turn a Python project into an AWS Lambda package.
+
+The functions of the Python API, :func:`build` and :func:`slim`, are loaded when they are first used, so that
+``import hatch_lambda`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hatch_lambda.api import build, slim
+
+__all__ = ["__version__", "build", "slim"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name in {"build", "slim"}:
+        from hatch_lambda import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,178 @@
+"""The settings: one table, ``[tool.lambda-slim]``, read the same way by every door."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
+
+import msgspec
+from msgspec import Meta
+
+from hatch_lambda.errors import ConfigurationError
+from hatch_lambda.target import Architecture, runtimes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+TABLE = "tool.lambda-slim"
+
+DistInfoPolicy = Literal["minimal", "keep", "remove"]
+Compression = Literal["fast", "balanced", "smallest"]
+Patterns = tuple[str, ...]
+
+_MEANT = {"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "aarch64": "arm64"}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """Hold the decoded table, with a default for every key."""
+
+    enabled: Annotated[
+        bool, Meta(description="Whether the build hook and the backend make the package.")
+    ] = True
+    runtime: Annotated[
+        str | None,
+        Meta(
+            description="Lambda runtime, such as `python3.13`. Without it, the newest that"
+            " `requires-python` allows is taken, with a warning.",
+        ),
+    ] = None
+    architecture: Annotated[
+        Architecture, Meta(description="`x86_64` or `arm64`.")
+    ] = Architecture.X86_64
+    handler: Annotated[
+        str | None,
+        Meta(description="The function's handler, such as `package.module.function`; its file must be in the package."),
+    ] = None
+    output: Annotated[
+        str | None,
+        Meta(
+            description="Path of the zip, relative to the project. Without it,"
+            " `dist/{name}-{version}-{runtime}-{architecture}.zip`.",
+        ),
+    ] = None
+    lock: Annotated[
+        str | None, Meta(description="Path of the lock file, relative to the project. Without it, it is looked for.")
+    ] = None
+    require_lock: Annotated[
+        bool, Meta(description="Fail where there is no lock file, instead of making one.")
+    ] = False
+    extras: Annotated[
+        tuple[str, ...], Meta(description="The project's extras to include.")
+    ] = ()
+    groups: Annotated[
+        tuple[str, ...], Meta(description="Dependency groups to include; none is by default.")
+    ] = ()
+    include: Annotated[
+        Patterns,
+        Meta(description="Further files of the project to package, as gitignore patterns relative to the project."),
+    ] = ()
+    exclude: Annotated[
+        Patterns,
+        Meta(description="Files of the project to leave out, as gitignore patterns relative to the project."),
+    ] = ()
+    scripts: Annotated[
+        bool, Meta(description="Keep the commands in `bin/`, with `#!/usr/bin/env python3`.")
+    ] = False
+    patterns: Annotated[
+        Patterns,
+        Meta(
+            description="Files to remove, as gitignore patterns over paths in the package; `!` keeps."
+            " They come after the default rules, so they have the last word.",
+        ),
+    ] = ()
+    append_default_patterns: Annotated[
+        bool, Meta(description="Whether the default rules apply before `patterns`.")
+    ] = True
+    dist_info: Annotated[
+        DistInfoPolicy,
+        Meta(
+            description="`minimal` keeps what programs read at run time and what audits need, `keep` keeps all,"
+            " `remove` removes all.",
+        ),
+    ] = "minimal"
+    keep_dist_info: Annotated[
+        tuple[str, ...], Meta(description="Distributions whose metadata stays under `dist-info = \"remove\"`.")
+    ] = ()
+    strip: Annotated[
+        bool, Meta(description="Strip symbols and debugging information from shared objects.")
+    ] = True
+    strip_exclude: Annotated[
+        Patterns, Meta(description="Shared objects to leave alone, as gitignore patterns over paths in the package.")
+    ] = ()
+    compression: Annotated[
+        Compression, Meta(description="`fast`, `balanced` or `smallest`.")
+    ] = "balanced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with a key: where, and what."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Decode the table, with *overrides* that a door was given in place of the same keys.
+
+    An override that is None was not given. Raises ConfigurationError that lists every problem at once.
+    """
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    fields = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
+    for key, value in {**table, **given}.items():
+        where = f"option `{key}`" if key in given else f"{TABLE}.{key}"
+        if key not in fields:
+            problems.append(Problem(where=where, what=f"there is no such key{_did_you_mean(key, fields)}"))
+            continue
+        field = fields[key]
+        try:
+            values[field.name] = msgspec.convert(value, field.type)
+        except msgspec.ValidationError as error:
+            problems.append(Problem(where=where, what=_explain(key, value, field.type, str(error))))
+    problems += _unknown_runtime(values)
+    if problems:
+        raise ConfigurationError(
+            "\n".join(map(str, problems)),
+            hint=None if given else f"the keys of [{TABLE}] are described by `hatch-lambda schema`",
+        )
+    return Settings(**values)
+
+
+def _unknown_runtime(values: Mapping[str, Any]) -> Iterator[Problem]:
+    runtime = values.get("runtime")
+    if runtime is not None and runtime not in runtimes():
+        meant = _did_you_mean("python" + runtime.removeprefix("python"), runtimes())
+        known = f" (known: {', '.join(runtimes())})"
+        yield Problem(
+            where=f"{TABLE}.runtime",
+            what=f"{runtime!r} is not a Lambda runtime for Python{meant or known}",
+        )
+
+
+def _explain(key: str, value: object, expected: object, error: str) -> str:
+    choices = _choices(expected)
+    if choices and isinstance(value, str):
+        noun = "a Lambda architecture" if key == "architecture" else f"one of {', '.join(map(repr, choices))}"
+        return f"{value!r} is not {noun}{_did_you_mean(value, choices)}"
+    return error[:1].lower() + error[1:].replace("`", "").replace(" - at $", ", at item ")
+
+
+def _choices(expected: object) -> list[str]:
+    """Return the words that a type admits, or nothing for a type that admits more."""
+    for part in (expected, *get_args(expected)):
+        if part is Architecture:
+            return [architecture.value for architecture in Architecture]
+        if getattr(part, "__origin__", None) is Literal:
+            return [cast("str", word) for word in get_args(part)]
+    return []
+
+
+def _did_you_mean(word: str, words: Mapping[str, Any] | list[str]) -> str:
+    close = [_MEANT[word]] if _MEANT.get(word) in words else difflib.get_close_matches(word, list(words), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,17 @@
+"""Facts and rules that are data, not code: each file is TOML with a source or a reason for every entry."""
+
+from __future__ import annotations
+
+import sys
+from importlib.resources import files
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def load(name: str) -> dict[str, Any]:
+    """Read the data file *name* (for example ``"runtimes.toml"``) of this package."""
+    return tomllib.loads(files(__name__).joinpath(name).read_text(encoding="utf-8"))

@@ -1,0 +1,73 @@
+"""Errors that a user can cause, each kind with an exit code of its own.
+
+A message says where and what; the hint says what to do about it. Doors print both and never show a
+traceback for an error of this family.
+"""
+
+from __future__ import annotations
+
+
+class HatchLambdaError(Exception):
+    """Report a fact and its remedy; the base of every error that a user can cause."""
+
+    exit_code = 1
+    """What the command exits with. 2 is left to click, for unusable command lines."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class ConfigurationError(HatchLambdaError):
+    """Report what is wrong in ``pyproject.toml`` or in an option given to a door."""
+
+    exit_code = 3
+
+
+class LockError(HatchLambdaError):
+    """Report a lock file that is missing, unreadable, stale or without a file for the target."""
+
+    exit_code = 4
+
+
+class InstallError(HatchLambdaError):
+    """Report a distribution, or the project, that cannot be brought into the package."""
+
+    exit_code = 5
+
+
+class ArchiveError(HatchLambdaError):
+    """Report a package that cannot be written."""
+
+    exit_code = 6
+
+
+class VerificationError(HatchLambdaError):
+    """Report a package that was made and would not work on Lambda."""
+
+    exit_code = 7
+
+
+class MissingToolError(HatchLambdaError):
+    """Report a program that is needed and not to be found."""
+
+    exit_code = 8
+
+
+class CommandError(HatchLambdaError):
+    """Report a program that failed, with the last lines that it printed."""
+
+    def __init__(self, command: str, returncode: int, output: str) -> None:
+        super().__init__(f"`{command}` failed with exit code {returncode}")
+        self.command = command
+        self.returncode = returncode
+        self.output = output
+
+    def tail(self, lines: int = 12) -> str:
+        """Return the last lines of the output, indented, for a message about the failure."""
+        kept = [line for line in self.output.splitlines() if line.strip()][-lines:]
+        return "\n".join(f"    {line}" for line in kept)

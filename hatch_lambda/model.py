@@ -1,0 +1,140 @@
+"""The values that the stages pass on: a Tree of Files, Changes to it, and Findings about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from packaging.pylock import PackageWheel
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One file of a package.
+
+    The bytes at ``source`` are never changed in place: they may be hard links into a cache that other
+    projects share. A stage that changes bytes writes a new file and returns a File that points to it.
+    """
+
+    path: str
+    """Where it goes in the package: relative, with ``/``."""
+    source: Path
+    """Where its bytes are now."""
+    size: int
+    """Bytes at ``source``."""
+    executable: bool = False
+    distribution: str | None = None
+    """Normalized name (PEP 503) of the distribution whose RECORD lists it; None where no RECORD does."""
+    project: bool = False
+    """Whether it is the project's own, not a dependency's."""
+    rivals: tuple[str, ...] = ()
+    """Other distributions that claim the same path with different content."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The components of its path."""
+        return tuple(self.path.split("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The files of a package, in the order of their paths, no path twice."""
+
+    files: tuple[File, ...]
+
+    @classmethod
+    def of(cls, files: Iterable[File]) -> Tree:
+        """Make a tree of *files* in any order."""
+        return cls(tuple(sorted(files, key=lambda file: file.path)))
+
+    def __iter__(self) -> Iterator[File]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all the files, unzipped."""
+        return sum(file.size for file in self.files)
+
+
+class Stage(str, Enum):
+    """A step of the pipeline that changes the tree."""
+
+    INSTALL = "install"
+    SLIM = "slim"
+    STRIP = "strip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a stage did to one file, and by which rule."""
+
+    stage: Stage
+    path: str
+    rule: str
+    reason: str
+    before: int
+    """Bytes before."""
+    after: int | None
+    """Bytes after; None where the file was removed."""
+    distribution: str | None = None
+
+
+class Severity(str, Enum):
+    """How much a finding matters."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A fact about the package or its inputs that the user should know."""
+
+    code: str
+    """Stable: ``HL`` and three digits."""
+    severity: Severity
+    message: str
+    hint: str | None = None
+    path: str | None = None
+    """The path in the package that it is about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedWheel:
+    """The one wheel of a locked distribution that was chosen for the target."""
+
+    name: NormalizedName
+    version: Version
+    wheel: PackageWheel
+    """Its file name, where it is, and its hashes, as the lock file has them."""
+
+
+class Progress(Protocol):
+    """What a long stage tells a waiting person."""
+
+    def start(self, stage: str, total: int) -> None:
+        """Begin *stage*, which has *total* units to do (0: not known)."""
+
+    def advance(self, amount: int = 1) -> None:
+        """Count *amount* units as done; called from several threads."""
+
+
+class Silent:
+    """A Progress that tells nobody."""
+
+    def start(self, stage: str, total: int) -> None:
+        """Ignore it."""
+
+    def advance(self, amount: int = 1) -> None:
+        """Ignore it."""

@@ -1,0 +1,113 @@
+"""Run other programs: the only place of the project that starts a process."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hatch_lambda.errors import CommandError, MissingToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+INNER_BUILD = "HATCH_LAMBDA_INNER"
+"""Set to ``1`` in the environment of builds that the pipeline itself starts: our own hook then does nothing."""
+
+
+def run(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> str:
+    """Run a program to its end and return what it wrote to its standard output.
+
+    Raises CommandError, with everything that it printed, when it exits with anything but 0, and
+    MissingToolError when there is no such program.
+    """
+    try:
+        done = subprocess.run(
+            list(arguments),
+            cwd=cwd,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise MissingToolError(f"cannot run `{arguments[0]}`: {error.strerror}") from error
+    if done.returncode != 0:
+        shown = " ".join([Path(arguments[0]).stem, *arguments[1:3]])
+        raise CommandError(shown, done.returncode, done.stdout + done.stderr)
+    return done.stdout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uv:
+    """The uv program, with the environment that it runs in."""
+
+    executable: str
+    environment: Mapping[str, str]
+
+    @classmethod
+    def find(cls, environment: Mapping[str, str]) -> Uv:
+        """Find uv as the user would expect: ``UV``, ``HATCH_UV``, the ``uv`` distribution, then PATH."""
+        return cls(executable=_find_uv(environment), environment=_for_uv(environment))
+
+    def run(self, *arguments: str | Path, cwd: Path, **variables: str) -> str:
+        """Run a uv command in *cwd*, with *variables* added to the environment; see :func:`run`."""
+        return run(
+            [self.executable, *map(str, arguments)],
+            cwd=cwd,
+            environment={**self.environment, **variables},
+        )
+
+
+def _find_uv(environment: Mapping[str, str]) -> str:
+    for variable in ("UV", "HATCH_UV"):
+        if named := environment.get(variable):
+            if found := shutil.which(named, path=environment.get("PATH")):
+                return found
+            raise MissingToolError(
+                f"{variable}={named}: there is no such program",
+                hint=f"unset {variable}, or let it name the uv executable",
+            )
+    try:
+        from uv import find_uv_bin
+
+        return find_uv_bin()
+    except (ImportError, FileNotFoundError):
+        pass
+    if found := shutil.which("uv", path=environment.get("PATH")):
+        return found
+    raise MissingToolError(
+        "uv was not found: neither as a distribution of this Python nor on PATH",
+        hint="install it with `pip install uv`, or name it with the environment variable UV",
+    )
+
+
+def _for_uv(environment: Mapping[str, str]) -> dict[str, str]:
+    """Take out what would make uv's work differ by host, and let it see every Python that pyenv has.
+
+    pyenv's shims answer only for the versions that are switched on, and uv gives up at a shim that fails.
+    """
+    cleaned = {
+        name: value
+        for name, value in environment.items()
+        if name not in {"UV_COMPILE_BYTECODE", "UV_LINK_MODE", "UV_FROZEN", "UV_LOCKED", "UV_NO_SYNC"}
+    }
+    versions = Path(environment.get("PYENV_ROOT", "")) / "versions"
+    if environment.get("PYENV_ROOT") and "PYENV_VERSION" not in environment and versions.is_dir():
+        from packaging.version import InvalidVersion, Version
+
+        def key(name: str) -> Version:
+            try:
+                return Version(name)
+            except InvalidVersion:
+                return Version("0")
+
+        names = sorted((entry.name for entry in versions.iterdir()), key=key, reverse=True)
+        if names:
+            cleaned["PYENV_VERSION"] = ":".join(names)
+    return cleaned
