@@ -27,9 +27,7 @@ _MEANT = {"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "aarch64": "ar
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """Hold the decoded table, with a default for every key."""
 
-    enabled: Annotated[
-        bool, Meta(description="Whether the build hook and the backend make the package.")
-    ] = True
+    enabled: Annotated[bool, Meta(description="Whether the build hook and the backend make the package.")] = True
     runtime: Annotated[
         str | None,
         Meta(
@@ -37,9 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
             " `requires-python` allows is taken, with a warning.",
         ),
     ] = None
-    architecture: Annotated[
-        Architecture, Meta(description="`x86_64` or `arm64`.")
-    ] = Architecture.X86_64
+    architecture: Annotated[Architecture, Meta(description="`x86_64` or `arm64`.")] = Architecture.X86_64
     handler: Annotated[
         str | None,
         Meta(description="The function's handler, such as `package.module.function`; its file must be in the package."),
@@ -52,17 +48,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         ),
     ] = None
     lock: Annotated[
-        str | None, Meta(description="Path of the lock file, relative to the project. Without it, it is looked for.")
+        str | None,
+        Meta(description="Path of the lock file, relative to the project. Without it, it is looked for."),
     ] = None
-    require_lock: Annotated[
-        bool, Meta(description="Fail where there is no lock file, instead of making one.")
-    ] = False
-    extras: Annotated[
-        tuple[str, ...], Meta(description="The project's extras to include.")
-    ] = ()
-    groups: Annotated[
-        tuple[str, ...], Meta(description="Dependency groups to include; none is by default.")
-    ] = ()
+    require_lock: Annotated[bool, Meta(description="Fail where there is no lock file, instead of making one.")] = False
+    extras: Annotated[tuple[str, ...], Meta(description="The project's extras to include.")] = ()
+    groups: Annotated[tuple[str, ...], Meta(description="Dependency groups to include; none is by default.")] = ()
     include: Annotated[
         Patterns,
         Meta(description="Further files of the project to package, as gitignore patterns relative to the project."),
@@ -71,9 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         Patterns,
         Meta(description="Files of the project to leave out, as gitignore patterns relative to the project."),
     ] = ()
-    scripts: Annotated[
-        bool, Meta(description="Keep the commands in `bin/`, with `#!/usr/bin/env python3`.")
-    ] = False
+    scripts: Annotated[bool, Meta(description="Keep the commands in `bin/`, with `#!/usr/bin/env python3`.")] = False
     patterns: Annotated[
         Patterns,
         Meta(
@@ -81,9 +70,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
             " They come after the default rules, so they have the last word.",
         ),
     ] = ()
-    append_default_patterns: Annotated[
-        bool, Meta(description="Whether the default rules apply before `patterns`.")
-    ] = True
+    append_default_patterns: Annotated[bool, Meta(description="Whether the default rules apply before `patterns`.")] = (
+        True
+    )
     dist_info: Annotated[
         DistInfoPolicy,
         Meta(
@@ -92,17 +81,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         ),
     ] = "minimal"
     keep_dist_info: Annotated[
-        tuple[str, ...], Meta(description="Distributions whose metadata stays under `dist-info = \"remove\"`.")
+        tuple[str, ...], Meta(description='Distributions whose metadata stays under `dist-info = "remove"`.')
     ] = ()
-    strip: Annotated[
-        bool, Meta(description="Strip symbols and debugging information from shared objects.")
-    ] = True
+    strip: Annotated[bool, Meta(description="Strip symbols and debugging information from shared objects.")] = True
     strip_exclude: Annotated[
-        Patterns, Meta(description="Shared objects to leave alone, as gitignore patterns over paths in the package.")
+        Patterns,
+        Meta(description="Shared objects to leave alone, as gitignore patterns over paths in the package."),
     ] = ()
-    compression: Annotated[
-        Compression, Meta(description="`fast`, `balanced` or `smallest`.")
-    ] = "balanced"
+    compression: Annotated[Compression, Meta(description="`fast`, `balanced` or `smallest`.")] = "balanced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,3 +162,24 @@ def _choices(expected: object) -> list[str]:
 def _did_you_mean(word: str, words: Mapping[str, Any] | list[str]) -> str:
     close = [_MEANT[word]] if _MEANT.get(word) in words else difflib.get_close_matches(word, list(words), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def parse_value(value: object) -> object:
+    """Return a setting that a command line gave as text, as TOML would read it.
+
+    What is no TOML is the text itself, so that ``python3.13`` needs no quotes. A list of texts, which front
+    ends make of a repeated option, is a list of values.
+    """
+    import sys
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    if isinstance(value, list):
+        return [parse_value(item) for item in value]
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value

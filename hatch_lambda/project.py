@@ -115,8 +115,7 @@ class Project:
         """
         lines = list(self.metadata.get("dependencies", ()))
         optional = {
-            canonicalize_name(name): entries
-            for name, entries in self.metadata.get("optional-dependencies", {}).items()
+            canonicalize_name(name): entries for name, entries in self.metadata.get("optional-dependencies", {}).items()
         }
         for extra in self.settings.extras:
             lines += optional.get(canonicalize_name(extra), ())

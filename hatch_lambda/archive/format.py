@@ -1,0 +1,146 @@
+"""The records of the ZIP format that a package needs (PKWARE APPNOTE 6.3.10, sections 4.3 and 4.4)."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hatch_lambda.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STORED = 0
+DEFLATED = 8
+
+MAX_ENTRIES = 0xFFFF
+MAX_OFFSET = 0xFFFF_FFFF
+"""The limits above which zip64 would be needed, which no package for Lambda reaches."""
+
+_LOCAL = struct.Struct("<4s5H3L2H")
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_END = struct.Struct("<4s4H2LH")
+_VERSION_NEEDED = 20
+_MADE_ON_UNIX = 3 << 8 | _VERSION_NEEDED
+_NAME_IS_UTF8 = 0x800
+_MS_DOS_DIRECTORY = 0x10
+_FIRST_YEAR, _LAST_YEAR = 1980, 2107
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What both headers of an entry say."""
+
+    name: str
+    """With ``/`` at the end for a directory."""
+    executable: bool
+    method: int
+    crc32: int
+    size: int
+    compressed_size: int
+
+    @property
+    def mode(self) -> int:
+        """Its type and permissions, as Unix has them: all that Lambda needs, nothing of this machine."""
+        if self.name.endswith("/"):
+            return stat.S_IFDIR | 0o755
+        return stat.S_IFREG | (0o755 if self.executable else 0o644)
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamp:
+    """The date of every entry, in the packed form of MS-DOS."""
+
+    time: int
+    date: int
+
+    @classmethod
+    def of(cls, epoch: int | None) -> Timestamp:
+        """Pack a number of seconds since 1970 (UTC); None and all before 1980 give 1980-01-01."""
+        year, month, day, hour, minute, second, *_ = time.gmtime(max(epoch or 0, 0))
+        if year < _FIRST_YEAR:
+            return cls(time=0, date=1 << 5 | 1)
+        if year > _LAST_YEAR:
+            raise ArchiveError(
+                f"SOURCE_DATE_EPOCH={epoch}: a zip cannot hold a date after {_LAST_YEAR}",
+                hint="give seconds since 1970-01-01, or unset it",
+            )
+        return cls(
+            time=hour << 11 | minute << 5 | second // 2,
+            date=(year - _FIRST_YEAR) << 9 | month << 5 | day,
+        )
+
+
+def local_header(entry: Entry, timestamp: Timestamp) -> bytes:
+    """Pack the header that stands before an entry's data."""
+    name, flags = _encoded(entry.name)
+    return (
+        _LOCAL.pack(
+            b"PK\3\4",
+            _VERSION_NEEDED,
+            flags,
+            entry.method,
+            timestamp.time,
+            timestamp.date,
+            entry.crc32,
+            entry.compressed_size,
+            entry.size,
+            len(name),
+            0,
+        )
+        + name
+    )
+
+
+def central_header(entry: Entry, timestamp: Timestamp, offset: int) -> bytes:
+    """Pack the header that stands for an entry in the central directory."""
+    name, flags = _encoded(entry.name)
+    is_directory = entry.name.endswith("/")
+    return (
+        _CENTRAL.pack(
+            b"PK\1\2",
+            _MADE_ON_UNIX,
+            _VERSION_NEEDED,
+            flags,
+            entry.method,
+            timestamp.time,
+            timestamp.date,
+            entry.crc32,
+            entry.compressed_size,
+            entry.size,
+            len(name),
+            0,
+            0,
+            0,
+            0,
+            entry.mode << 16 | (_MS_DOS_DIRECTORY if is_directory else 0),
+            offset,
+        )
+        + name
+    )
+
+
+def end_record(headers: Sequence[bytes], offset: int) -> bytes:
+    """Pack the record that ends a zip whose central directory *headers* begins at *offset*.
+
+    Raises ArchiveError for a package that only zip64 could hold.
+    """
+    if len(headers) > MAX_ENTRIES or offset > MAX_OFFSET:
+        raise ArchiveError(
+            f"the package has {len(headers)} entries in {offset} bytes; a zip holds {MAX_ENTRIES} in 4 GiB",
+            hint="leave files out with tool.lambda-slim.patterns",
+        )
+    size = sum(map(len, headers))
+    return _END.pack(b"PK\5\6", 0, 0, len(headers), len(headers), size, offset, 0)
+
+
+def _encoded(name: str) -> tuple[bytes, int]:
+    if name.isascii():
+        return name.encode("ascii"), 0
+    try:
+        return name.encode("utf-8"), _NAME_IS_UTF8
+    except UnicodeEncodeError as error:
+        raise ArchiveError(f"{name!r}: the file's name is not Unicode", hint="rename it") from error

@@ -1,0 +1,99 @@
+"""The Hatchling build hook: the zip lands beside the wheel that ``uv build`` or ``python -m build`` makes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+from hatch_lambda.process import INNER_BUILD
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatch_lambda.project import Project
+
+OVERRIDES = "overrides"
+"""Key of the hook's table under which our backend hands on the front end's ``-C`` settings."""
+
+
+class LambdaBuildHook(BuildHookInterface):  # type: ignore[type-arg] - any builder's configuration
+    """Make the package when a wheel was built, and let an sdist carry what that needs."""
+
+    PLUGIN_NAME = "lambda"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Put the resolved lock and the included files into an sdist: the wheel may be built from it."""
+        if self.target_name == "sdist" and self._is_wanted(version):
+            from hatch_lambda import api, locks, pipeline
+            from hatch_lambda.hatch_app import reporting
+            from hatch_lambda.install import included
+
+            with reporting(self.app):
+                project = self._project()
+                if not project.settings.enabled:
+                    return
+                self._carried = tempfile.TemporaryDirectory(prefix="hatch-lambda-")
+                folder = Path(self._carried.name)
+                lock = pipeline.resolve_lock(project, self._source(), api.context(os.environ), folder)
+                resolved = folder / locks.RESOLVED_NAME
+                resolved.write_text(locks.dump(lock.pylock), encoding="utf-8")
+                carried = {str(resolved): locks.RESOLVED_NAME}
+                if project.settings.include:
+                    for path in included(project.root, project.settings.include):
+                        carried[str(project.root / path)] = path
+                build_data["force_include"].update(carried)
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002 - Hatch's interface
+        """Build the package from the wheel that was just built."""
+        if self.target_name == "wheel" and self._is_wanted(version):
+            from hatch_lambda import api, pipeline
+            from hatch_lambda.hatch_app import reporting, show
+
+            with reporting(self.app):
+                project = self._project()
+                if project.settings.enabled:
+                    source = self._source(wheel=Path(artifact_path), directory=Path(self.directory))
+                    show(self.app, pipeline.build(project, source, api.context(os.environ)))
+        elif self.target_name == "sdist" and hasattr(self, "_carried"):
+            self._carried.cleanup()
+
+    def clean(self, versions: list[str]) -> None:  # noqa: ARG002 - Hatch's interface
+        """Remove the packages that were made in the output folder, and nothing else."""
+        if self.target_name == "wheel":
+            from hatch_lambda import pipeline
+            from hatch_lambda.hatch_app import reporting
+
+            with reporting(self.app):
+                for path in pipeline.made_here(self._project(), Path(self.directory)):
+                    path.unlink()
+
+    def _is_wanted(self, version: str) -> bool:
+        return version == "standard" and not (
+            os.environ.get(INNER_BUILD) == "1" or is_install(os.environ, Path(self.directory))
+        )
+
+    def _project(self) -> Project:
+        from hatch_lambda.project import Project
+
+        return Project.read(Path(self.root), self.config.get(OVERRIDES))
+
+    def _source(self, **known: Path) -> Any:
+        from hatch_lambda.pipeline import Source
+
+        return Source(in_source_tree=not (Path(self.root) / "PKG-INFO").is_file(), **known)
+
+
+def is_install(environment: Mapping[str, str], output: Path) -> bool:
+    """Tell whether the wheel is built only to be installed: a package would be thrown away.
+
+    pip says so in ``PIP_BUILD_TRACKER``. uv lets installs write beside the build environment in its cache,
+    while ``uv build`` writes to the user's folder.
+    """
+    if "PIP_BUILD_TRACKER" in environment:
+        return True
+    build_environment = environment.get("VIRTUAL_ENV")
+    return bool(build_environment) and Path(str(build_environment)).parent.resolve() == output.parent.resolve()

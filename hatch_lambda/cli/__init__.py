@@ -1,0 +1,162 @@
+"""The command ``hatch-lambda``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hatch_lambda import __version__
+from hatch_lambda.errors import HatchLambdaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; every error that a user can cause ends in one message and its exit code."""
+    try:
+        hatch_lambda(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted; an older package was left as it is", err=True)
+        sys.exit(_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except HatchLambdaError as error:
+        from hatch_lambda.cli.output import show_error
+
+        show_error(error)
+        sys.exit(error.exit_code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="hatch-lambda")
+def hatch_lambda() -> None:
+    """Turn a Python project into a small, reproducible AWS Lambda package."""
+
+
+def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that replace settings of [tool.lambda-slim]."""
+    options = [
+        click.option("--runtime", metavar="NAME", help="Lambda runtime, such as python3.13."),
+        click.option("--architecture", metavar="NAME", help="x86_64 or arm64."),
+        click.option("--handler", metavar="MODULE.FUNCTION", help="The function's handler."),
+        click.option("--lock", metavar="FILE", help="Lock file, relative to the project."),
+        click.option("--require-lock", is_flag=True, default=None, help="Fail where there is no lock file."),
+        click.option("--extra", "extras", multiple=True, metavar="NAME", help="Include an extra."),
+        click.option("--group", "groups", multiple=True, metavar="NAME", help="Include a dependency group."),
+        _CONFIG_SETTING,
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+_CONFIG_SETTING = click.option(
+    "-C",
+    "--config-setting",
+    "config_settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Replace any other setting of [tool.lambda-slim] for this run.",
+)
+_VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show notes and every rule.")
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+@hatch_lambda.command()
+@click.argument("project", default=".", metavar="[PROJECT]")
+@click.option("-o", "--output", metavar="FILE", help="Where the zip goes, relative to this folder.")
+@_settings
+@_JSON
+@_QUIET
+@_VERBOSE
+def build(project: str, output: str | None, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
+    """Build the Lambda package of the project in the folder PROJECT (default: this one)."""
+    import os
+
+    from hatch_lambda import api
+    from hatch_lambda.cli import output as show
+
+    if output is not None:
+        options["output"] = os.path.abspath(output)  # noqa: PTH100 - not resolved: the user's name stays
+    with show.progress(quiet=quiet or as_json) as progress:
+        package = api.build(project, progress=progress, **_given(options))
+    show.package(package, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+@hatch_lambda.command()
+@click.argument("directory", metavar="DIR")
+@click.option("--project", metavar="PROJECT", help="Take the settings of the project in this folder.")
+@click.option("-n", "--dry-run", is_flag=True, help="Tell what would be done, and write nothing.")
+@_CONFIG_SETTING
+@_JSON
+@_QUIET
+@_VERBOSE
+def slim(
+    directory: str,
+    project: str | None,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Slim what `pip install --target DIR` or `uv pip install --target DIR` put into DIR."""
+    from hatch_lambda import api
+    from hatch_lambda.cli import output as show
+
+    with show.progress(quiet=quiet or as_json) as progress:
+        slimmed = api.slim(directory, project=project, dry_run=dry_run, progress=progress, **_given(options))
+    show.slimmed(slimmed, directory, dry_run=dry_run, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+@hatch_lambda.command()
+@click.argument("path")
+@click.argument("project", default=".", metavar="[PROJECT]")
+@_settings
+def explain(path: str, project: str, **options: Any) -> None:
+    """Tell which rule takes or keeps the file PATH of the package, or the files in the folder PATH."""
+    from hatch_lambda import api
+    from hatch_lambda.cli import output as show
+
+    show.decisions(path, *api.explain(project, path, **_given(options)))
+
+
+@hatch_lambda.command()
+@click.argument("project", default=".", metavar="[PROJECT]")
+@click.option("-n", "--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
+def clean(project: str, dry_run: bool) -> None:
+    """Remove the packages that were made of PROJECT, and nothing else."""
+    from hatch_lambda import api
+
+    for removed in api.clean(project, dry_run=dry_run):
+        click.echo(f"{'would remove' if dry_run else 'removed'} {removed}")
+
+
+@hatch_lambda.command()
+def schema() -> None:
+    """Print the JSON Schema of [tool.lambda-slim]."""
+    import json
+
+    from hatch_lambda.schema import schema as make
+
+    click.echo(json.dumps(make(), indent=2))
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that the command line gives: what was left out is not among them."""
+    from hatch_lambda.config import parse_value
+
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    for setting in given.pop("config_settings", ()):
+        key, separator, value = setting.partition("=")
+        if not separator:
+            raise click.UsageError(f"-C {setting}: expected KEY=VALUE")
+        given[key.removeprefix("lambda.")] = parse_value(value)
+    return given

@@ -1,0 +1,146 @@
+"""The locked distributions: installed by uv into a folder, and read from there as a Tree."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hatch_lambda.errors import CommandError, InstallError
+from hatch_lambda.install import records
+from hatch_lambda.install.paths import package_path, walk
+from hatch_lambda.install.scripts import entry_point_scripts, with_portable_shebang
+from hatch_lambda.model import Change, File, Stage, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hatch_lambda.process import Uv
+    from hatch_lambda.target import Target
+
+_LEFT_BY_INSTALLERS = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
+_LEFTOVERS = "installer-leftovers"
+_UPWARDS = re.compile(r"^(\.\./)+")
+
+
+def take_distributions(
+    pylock: str | None, target: Target, uv: Uv, workspace: Path, *, cwd: Path
+) -> tuple[Tree, tuple[Change, ...]]:
+    """Install the wheels that *pylock* lists and read what came; None where there is nothing to install."""
+    if pylock is None:
+        return Tree(()), ()
+    return read_tree(_install(pylock, target, uv, workspace, cwd=cwd), workspace, ours=True)
+
+
+def _install(pylock: str, target: Target, uv: Uv, workspace: Path, *, cwd: Path) -> Path:
+    """Install the wheels that *pylock* (the text of a ``pylock.toml``) lists, and return the folder.
+
+    uv checks their hashes. It runs in *cwd* so that the project's own uv configuration (indexes,
+    credentials, certificates) applies. The platform only has to be one that uv accepts the wheels under:
+    which wheels these are was decided before, by the target's tags.
+    """
+    lock = workspace / "pylock.toml"
+    lock.write_text(pylock, encoding="utf-8")
+    folder = workspace / "dependencies"
+    major, minor = target.runtime.python_version
+    glibc_major, glibc_minor = max(target.runtime.glibc, (2, 28))
+    try:
+        uv.run(
+            *("pip", "install", "--quiet", "--no-deps", "--no-build", "--no-compile-bytecode"),
+            *("--link-mode", "hardlink", "--python", sys.executable, "--target", folder),
+            *("--python-version", f"{major}.{minor}"),
+            *("--python-platform", f"{target.architecture.machine}-manylinux_{glibc_major}_{glibc_minor}"),
+            *("--requirements", lock),
+            cwd=cwd,
+        )
+    except CommandError as error:
+        raise InstallError(
+            f"uv could not install the locked distributions:\n{error.tail()}",
+            hint="check the network, the credentials of private indexes, and that the lock's hashes are right",
+        ) from error
+    return folder
+
+
+def read_tree(folder: Path, workspace: Path, *, ours: bool) -> tuple[Tree, tuple[Change, ...]]:
+    """Read what an installer put into *folder*: its files, and whom they belong to by the RECORDs.
+
+    What the installer itself left there is not part of the tree and comes back as Changes; so do files that
+    no RECORD lists, where the folder is *ours* alone. Commands get a first line that does not name this
+    machine's interpreter.
+    """
+    claims = _claims(folder, strict=ours)
+    files: list[File] = []
+    changes: list[Change] = []
+    for path, source in walk(folder):
+        status = source.stat()
+        owners = claims.get(path, {})
+        distribution = min(owners, default=None)
+        file = File(
+            path=path,
+            source=source,
+            size=status.st_size,
+            executable=bool(status.st_mode & 0o111) and os.name == "posix",
+            distribution=distribution,
+            rivals=tuple(sorted(name for name in owners if owners[name] != owners.get(distribution or ""))),
+        )
+        if distribution is None and ours:
+            changes.append(_removed(file, "unrecorded", "no distribution lists it in its RECORD"))
+        elif file.parts[-1] in _LEFT_BY_INSTALLERS and file.parts[0].endswith(".dist-info"):
+            changes.append(_removed(file, _LEFTOVERS, "written by the installer, not by the distribution"))
+        else:
+            files.append(file)
+    return Tree.of(_portable_scripts(files, folder, workspace)), tuple(changes)
+
+
+def _claims(folder: Path, *, strict: bool) -> dict[str, dict[str, str]]:
+    """Return, for each path, which distributions list it, each with the digest that it promises.
+
+    pip moves ``../../bin`` to ``bin`` under ``--target`` and leaves the RECORD as it was: unless *strict*,
+    such paths are read as what they became.
+    """
+    claims: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for record in sorted(folder.glob("*.dist-info/RECORD")):
+        name = records.distribution_of(record.parent.name)
+        for row in records.read(record):
+            path = row.path if strict else _UPWARDS.sub("", row.path)
+            claims[package_path(path, name)][name] = row.digest
+    return claims
+
+
+def _portable_scripts(files: list[File], folder: Path, workspace: Path) -> Iterator[File]:
+    entry_points = {
+        f"bin/{name}": text
+        for declared in folder.glob("*.dist-info/entry_points.txt")
+        for name, text in entry_point_scripts(declared.read_text(encoding="utf-8"))
+    }
+    scripts = workspace / "scripts"
+    for file in files:
+        if not file.path.startswith("bin/"):
+            yield file
+            continue
+        path = file.path.removesuffix(".exe")
+        original = file.source.read_bytes()
+        text = entry_points.get(path) or with_portable_shebang(original)
+        if text == original:
+            yield file
+            continue
+        source = scripts / path.removeprefix("bin/")
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_bytes(text)
+        yield replace(file, path=path, source=source, size=len(text), executable=True)
+
+
+def _removed(file: File, rule: str, reason: str) -> Change:
+    return Change(
+        stage=Stage.INSTALL,
+        path=file.path,
+        rule=rule,
+        reason=reason,
+        before=file.size,
+        after=None,
+        distribution=file.distribution,
+    )

@@ -1,0 +1,67 @@
+"""The project itself: from its wheel where it is a package, from its folder where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hatch_lambda.install.source import read_source, select
+from hatch_lambda.install.wheel import build_wheel, unpack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hatch_lambda.model import Tree
+    from hatch_lambda.process import Uv
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectPolicy:
+    """How the project is taken, and what of it."""
+
+    wheel: Path | None
+    """Its wheel, where that was built already."""
+    is_package: bool
+    """Whether it has a build system, so that its wheel says what belongs to it."""
+    handler: str | None
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    scripts: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectPart:
+    """The project's own files, and what made them."""
+
+    tree: Tree
+    version: str | None
+    """As its wheel says; None where there is none."""
+    backend: str | None
+    """The build backend and its version, as the wheel says."""
+
+
+def take_project(root: Path, policy: ProjectPolicy, uv: Uv, workspace: Path) -> ProjectPart:
+    """Take the files of the project in *root* that belong into the package.
+
+    Raises InstallError when its wheel cannot be built or is damaged.
+    """
+    if policy.wheel is None and not policy.is_package:
+        tree, version, backend = read_source(root, policy.handler), None, None
+    else:
+        wheel = policy.wheel or build_wheel(root, uv, workspace)
+        tree = unpack(wheel, workspace, scripts=policy.scripts)
+        version, backend = wheel.name.split("-")[1], _generator(tree)
+    return ProjectPart(
+        tree=select(root, tree, include=policy.include, exclude=policy.exclude),
+        version=version,
+        backend=backend,
+    )
+
+
+def _generator(tree: Tree) -> str | None:
+    for file in tree:
+        if file.path.endswith(".dist-info/WHEEL"):
+            for line in file.source.read_text(encoding="utf-8").splitlines():
+                if line.startswith("Generator: "):
+                    return line.removeprefix("Generator: ")
+    return None

@@ -1,0 +1,179 @@
+"""A project without a build system: its modules and import packages, taken from its folder."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore import GitIgnorePatternError
+
+from hatch_lambda.errors import ConfigurationError
+from hatch_lambda.install.paths import package_path, walk
+from hatch_lambda.model import File, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+_DEVELOPMENT_FOLDERS = frozenset({"tests", "test", "docs", "__pycache__", "node_modules"})
+_OUTPUT_FOLDERS = frozenset({"build", "dist"})
+_DEVELOPMENT_FILES = GitIgnoreSpec.from_lines(
+    [
+        *("/setup.py", "/noxfile.py", "/tasks.py", "/fabfile.py", "conftest.py", "test_*.py", "*_test.py"),
+        *("*.lock", "/pylock.toml", "/pylock.*.toml", "/pyproject.toml", "*.pyc"),
+    ]
+)
+
+
+def read_source(root: Path, handler: str | None) -> Tree:
+    """Take the root modules and the import packages in *root*, with their data files.
+
+    Left out: what git would ignore by the ``.gitignore`` files of the project and its repository, dot files,
+    tests, virtual environments, lock files and ``pyproject.toml``. A ``src`` folder that is no package itself
+    counts as the root, unless *handler* names a module in it by ``src.``.
+    """
+    chosen = _Selection(root)
+    files = {path: source for path, source in walk(root, chosen.enters) if chosen.has(path)}
+    packages = {top for path in files if path.endswith(".py") and (top := path.rpartition("/")[0].split("/")[0])}
+    flat_src = "src" in packages and "src/__init__.py" not in files and not (handler or "").startswith("src.")
+    tree: dict[str, Path] = {}
+    for path, source in files.items():
+        top, _, rest = path.partition("/")
+        if flat_src and top == "src":
+            tree[rest] = source
+        elif (rest and top in packages and top.isidentifier()) or (not rest and path.endswith(".py")):
+            tree[path] = source
+    return Tree.of(_file(path, source) for path, source in tree.items())
+
+
+def select(root: Path, tree: Tree, *, include: tuple[str, ...], exclude: tuple[str, ...]) -> Tree:
+    """Return *tree* with the files of *root* that *include* names, and without those that *exclude* does.
+
+    An included file has the same path in the package as in the project.
+    """
+    files = {file.path: file for file in tree}
+    if include:
+        for path in included(root, include):
+            files.setdefault(path, _file(path, root / path))
+    if exclude:
+        spec = compile_patterns(exclude, "exclude")
+        files = {path: file for path, file in files.items() if not spec.match_file(path)}
+    return Tree.of(files.values())
+
+
+def included(root: Path, patterns: tuple[str, ...]) -> list[str]:
+    """Return the paths of the files in *root* that the ``include`` patterns name, sorted.
+
+    Raises ConfigurationError for a pattern that names none: a typing mistake would otherwise ship silently.
+    """
+    spec = compile_patterns(patterns, "include")
+    chosen = _Selection(root)
+    matched: set[int] = set()
+    paths = []
+    for path, _ in walk(root, lambda path: not chosen.is_environment(path)):
+        result = spec.check_file(path)
+        if result.include:
+            paths.append(path)
+        if result.index is not None:
+            matched.add(result.index)
+    unmatched = [
+        text for index, text in enumerate(patterns) if index not in matched and not text.startswith(("!", "#"))
+    ]
+    if unmatched and not paths:
+        raise ConfigurationError(
+            f"tool.lambda-slim.include: no file of the project matches {', '.join(map(repr, unmatched))}",
+            hint=f"patterns are relative to {root}; an input outside the project cannot be included",
+        )
+    return sorted(paths)
+
+
+def compile_patterns(patterns: Iterable[str], key: str) -> GitIgnoreSpec:
+    """Compile gitignore patterns of the setting *key*."""
+    try:
+        return GitIgnoreSpec.from_lines(patterns)
+    except GitIgnorePatternError as error:
+        raise ConfigurationError(f"tool.lambda-slim.{key}: {error}") from error
+
+
+class _Selection:
+    """Decide which files of a folder are the project's product, not its tooling."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._above = tuple(_gitignores_above(root))
+        self._inside: dict[str, GitIgnoreSpec | None] = {}
+
+    def enters(self, path: str) -> bool:
+        """Tell whether the folder at *path* may hold files of the project."""
+        name = path.rpartition("/")[2]
+        tooling = (
+            name.startswith(".")
+            or name in _DEVELOPMENT_FOLDERS
+            or name.endswith((".egg-info", ".dist-info"))
+            or (path in _OUTPUT_FOLDERS and not (self._root / path / "__init__.py").exists())
+            or self.is_environment(path)
+        )
+        return not (tooling or self._is_ignored(f"{path}/"))
+
+    def has(self, path: str) -> bool:
+        """Tell whether the file at *path*, in a folder that was entered, belongs to the project."""
+        name = path.rpartition("/")[2]
+        return not (name.startswith(".") or _DEVELOPMENT_FILES.match_file(path) or self._is_ignored(path))
+
+    def is_environment(self, path: str) -> bool:
+        """Tell whether the folder at *path* is a virtual environment or a repository's own."""
+        folder = self._root / path
+        return folder.name == ".git" or (folder / "pyvenv.cfg").is_file()
+
+    def _is_ignored(self, path: str) -> bool:
+        verdict = False
+        for spec, name in self._gitignores(path):
+            result = spec.check_file(name)
+            if result.include is not None:
+                verdict = result.include
+        return verdict
+
+    def _gitignores(self, path: str) -> Iterator[tuple[GitIgnoreSpec, str]]:
+        """Yield each ``.gitignore`` that speaks about *path*, outermost first, with the path as it sees it."""
+        for spec, way in self._above:
+            yield spec, way + path
+        parts = path.rstrip("/").split("/")
+        for depth in range(len(parts)):
+            folder = "/".join(parts[:depth])
+            if folder not in self._inside:
+                self._inside[folder] = _gitignore(self._root / folder)
+            if (spec := self._inside[folder]) is not None:
+                yield spec, path[len(folder) + 1 :] if folder else path
+
+
+def _gitignores_above(root: Path) -> Iterator[tuple[GitIgnoreSpec, str]]:
+    """Yield the ``.gitignore`` files of the repository's folders above *root*, with the way from each."""
+    if (root / ".git").exists():
+        return
+    above: list[tuple[GitIgnoreSpec, str]] = []
+    for folder in root.parents:
+        if (spec := _gitignore(folder)) is not None:
+            above.append((spec, f"{root.relative_to(folder).as_posix()}/"))
+        if (folder / ".git").exists():
+            yield from reversed(above)
+            return
+
+
+def _gitignore(folder: Path) -> GitIgnoreSpec | None:
+    try:
+        lines = (folder / ".gitignore").read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return GitIgnoreSpec.from_lines(lines)
+
+
+def _file(path: str, source: Path) -> File:
+    status = source.stat()
+    return File(
+        path=package_path(path, "the project"),
+        source=source,
+        size=status.st_size,
+        executable=bool(status.st_mode & 0o100) and os.name == "posix",
+        project=True,
+    )

@@ -1,0 +1,137 @@
+"""The result of a build, made of Changes and Findings only, and its forms for programs and people."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hatch_lambda.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from hatch_lambda.model import Change, Finding, Tree
+
+SCHEMA_VERSION = 1
+"""Raised when a key of the JSON document changes its meaning or goes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """What a stage left: counts and bytes after it, and how long it took."""
+
+    name: str
+    files: int
+    size: int
+    """Bytes, unzipped."""
+    seconds: float
+
+    @classmethod
+    def of(cls, name: str, tree: Tree, seconds: float) -> StageResult:
+        """Describe *tree* after the stage *name*."""
+        return cls(name=name, files=len(tree), size=tree.size, seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slimmed:
+    """What slimming and stripping did to a tree."""
+
+    tree: Tree
+    stages: tuple[StageResult, ...]
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+
+    def distributions(self) -> list[tuple[str, int]]:
+        """Return each distribution with its bytes in the package, largest first."""
+        sizes: Counter[str] = Counter()
+        for file in self.tree:
+            sizes[file.distribution or "(project)"] += file.size
+        return sizes.most_common()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as a document of plain values."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "files": len(self.tree),
+            "unzipped_bytes": self.tree.size,
+            "unzipped_quota_bytes": UNZIPPED_QUOTA,
+            "stages": [
+                {
+                    "name": stage.name,
+                    "files": stage.files,
+                    "bytes": stage.size,
+                    "seconds": round(stage.seconds, 3),
+                }
+                for stage in self.stages
+            ],
+            "distributions": [{"name": name, "bytes": size} for name, size in self.distributions()],
+            "rules": [{"name": rule, "files": files, "bytes_saved": saved} for rule, files, saved in self.by_rule()],
+            "findings": [
+                {
+                    "code": finding.code,
+                    "severity": finding.severity.value,
+                    "message": finding.message,
+                    "hint": finding.hint,
+                    "path": finding.path,
+                }
+                for finding in self.findings
+            ],
+            "changes": [
+                {
+                    "stage": change.stage.value,
+                    "path": change.path,
+                    "rule": change.rule,
+                    "reason": change.reason,
+                    "bytes_before": change.before,
+                    "bytes_after": change.after,
+                }
+                for change in self.changes
+            ],
+        }
+
+    def by_rule(self) -> list[tuple[str, int, int]]:
+        """Return each rule that did something with its count of files and the bytes it saved, most first."""
+        files: Counter[str] = Counter()
+        saved: Counter[str] = Counter()
+        for change in self.changes:
+            files[change.rule] += 1
+            saved[change.rule] += change.before - (change.after or 0)
+        return [(rule, files[rule], size) for rule, size in saved.most_common()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package(Slimmed):
+    """A finished zip."""
+
+    path: Path
+    size: int
+    """Bytes of the zip."""
+    sha256: str
+    content_sha256: str
+    runtime: str
+    architecture: str
+    inputs: Mapping[str, str]
+    """What the bytes depend on beside the project: names and versions."""
+
+    @property
+    def code_sha256(self) -> str:
+        """The digest as Lambda reports it (``CodeSha256``)."""
+        return base64.b64encode(bytes.fromhex(self.sha256)).decode("ascii")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as a document of plain values."""
+        return {
+            "zip": str(self.path),
+            "runtime": self.runtime,
+            "architecture": self.architecture,
+            "zip_bytes": self.size,
+            "direct_upload_quota_bytes": DIRECT_UPLOAD_QUOTA,
+            "sha256": self.sha256,
+            "code_sha256": self.code_sha256,
+            "content_sha256": self.content_sha256,
+            "inputs": dict(self.inputs),
+            **Slimmed.to_json(self),
+        }

@@ -1,0 +1,46 @@
+"""The sizes that Lambda accepts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from hatch_lambda.model import Finding, Severity
+from hatch_lambda.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hatch_lambda.model import Tree
+
+_MIB = 1 << 20
+_MB = 1_000_000
+_NAMED = 3
+
+
+def check_unzipped(tree: Tree) -> Iterator[Finding]:
+    """Find a tree that is larger than a function may be unzipped."""
+    if tree.size <= UNZIPPED_QUOTA:
+        return
+    sizes: Counter[str] = Counter()
+    for file in tree:
+        sizes[file.distribution or "the project"] += file.size
+    largest = ", ".join(f"{name} {size / _MIB:.1f} MiB" for name, size in sizes.most_common(_NAMED))
+    yield Finding(
+        code="HL001",
+        severity=Severity.ERROR,
+        message=f"the package is {tree.size / _MIB:.1f} MiB unzipped; Lambda takes {UNZIPPED_QUOTA // _MIB} MiB"
+        f" (largest: {largest})",
+        hint="leave out what the function does not use with tool.lambda-slim.patterns",
+    )
+
+
+def check_zipped(size: int) -> Iterator[Finding]:
+    """Find a zip that is too large to be uploaded directly."""
+    if size > DIRECT_UPLOAD_QUOTA:
+        yield Finding(
+            code="HL002",
+            severity=Severity.WARNING,
+            message=f"the zip has {size / _MB:.1f} MB; a direct upload takes {DIRECT_UPLOAD_QUOTA // _MB} MB",
+            hint="upload it through S3, or leave out what the function does not use",
+        )
