@@ -10,17 +10,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from hatchling.build import *  # noqa: F403 - every hook that hatchling has and we do not wrap
-from hatchling.build import __all__ as _hooks
-
 from hatch_lambda.errors import HatchLambdaError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hatchling.builders.plugin.interface import BuilderInterface
-
-__all__ = list(_hooks)
 
 _PREFIX = "lambda."
 
@@ -41,6 +36,13 @@ def build_sdist(sdist_directory: str, config_settings: Mapping[str, Any] | None 
     from hatchling.builders.sdist import SdistBuilder
 
     return _build(SdistBuilder, sdist_directory, config_settings)
+
+
+def __getattr__(name: str) -> Any:
+    """Offer every other hook of PEP 517 and PEP 660 as hatchling has it."""
+    from hatchling import build
+
+    return getattr(build, name)
 
 
 def _build(

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 from hatch_lambda.process import INNER_BUILD
@@ -14,13 +15,14 @@ from hatch_lambda.process import INNER_BUILD
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hatch_lambda.pipeline import Source
     from hatch_lambda.project import Project
 
 OVERRIDES = "overrides"
 """Key of the hook's table under which our backend hands on the front end's ``-C`` settings."""
 
 
-class LambdaBuildHook(BuildHookInterface):  # type: ignore[type-arg] - any builder's configuration
+class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
     """Make the package when a wheel was built, and let an sdist carry what that needs."""
 
     PLUGIN_NAME = "lambda"
@@ -40,7 +42,8 @@ class LambdaBuildHook(BuildHookInterface):  # type: ignore[type-arg] - any build
                 folder = Path(self._carried.name)
                 lock = pipeline.resolve_lock(project, self._source(), api.context(os.environ), folder)
                 resolved = folder / locks.RESOLVED_NAME
-                resolved.write_text(locks.dump(lock.pylock), encoding="utf-8")
+                portable = locks.rebase(lock.pylock, lock.path.parent, project.root)
+                resolved.write_text(locks.dump(portable), encoding="utf-8")
                 carried = {str(resolved): locks.RESOLVED_NAME}
                 if project.settings.include:
                     for path in included(project.root, project.settings.include):
@@ -56,7 +59,7 @@ class LambdaBuildHook(BuildHookInterface):  # type: ignore[type-arg] - any build
             with reporting(self.app):
                 project = self._project()
                 if project.settings.enabled:
-                    source = self._source(wheel=Path(artifact_path), directory=Path(self.directory))
+                    source = self._source(Path(artifact_path))
                     show(self.app, pipeline.build(project, source, api.context(os.environ)))
         elif self.target_name == "sdist" and hasattr(self, "_carried"):
             self._carried.cleanup()
@@ -81,19 +84,20 @@ class LambdaBuildHook(BuildHookInterface):  # type: ignore[type-arg] - any build
 
         return Project.read(Path(self.root), self.config.get(OVERRIDES))
 
-    def _source(self, **known: Path) -> Any:
+    def _source(self, wheel: Path | None = None) -> Source:
         from hatch_lambda.pipeline import Source
 
-        return Source(in_source_tree=not (Path(self.root) / "PKG-INFO").is_file(), **known)
+        in_source_tree = not (Path(self.root) / "PKG-INFO").is_file()
+        return Source(wheel=wheel, directory=Path(self.directory), in_source_tree=in_source_tree)
 
 
 def is_install(environment: Mapping[str, str], output: Path) -> bool:
     """Tell whether the wheel is built only to be installed: a package would be thrown away.
 
-    pip says so in ``PIP_BUILD_TRACKER``. uv lets installs write beside the build environment in its cache,
-    while ``uv build`` writes to the user's folder.
+    pip says so in ``PIP_BUILD_TRACKER``. uv lets installs write to a temporary folder of its cache, beside
+    that of the build environment, while ``uv build`` writes to the user's folder.
     """
     if "PIP_BUILD_TRACKER" in environment:
         return True
-    build_environment = environment.get("VIRTUAL_ENV")
-    return bool(build_environment) and Path(str(build_environment)).parent.resolve() == output.parent.resolve()
+    build_environment = Path(environment.get("VIRTUAL_ENV", ""))
+    return output.name.startswith(".tmp") and build_environment.parent.resolve() == output.parent.resolve()

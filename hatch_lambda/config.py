@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
@@ -111,17 +112,20 @@ def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None)
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     fields = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
+
+    def where(key: str) -> str:
+        return f"option `{key}`" if key in given else f"{TABLE}.{key}"
+
     for key, value in {**table, **given}.items():
-        where = f"option `{key}`" if key in given else f"{TABLE}.{key}"
         if key not in fields:
-            problems.append(Problem(where=where, what=f"there is no such key{_did_you_mean(key, fields)}"))
+            problems.append(Problem(where=where(key), what=f"there is no such key{_did_you_mean(key, fields)}"))
             continue
         field = fields[key]
         try:
             values[field.name] = msgspec.convert(value, field.type)
         except msgspec.ValidationError as error:
-            problems.append(Problem(where=where, what=_explain(key, value, field.type, str(error))))
-    problems += _unknown_runtime(values)
+            problems.append(Problem(where=where(key), what=_explain(key, value, field.type, in_words(error))))
+    problems += _unknown_runtime(values.get("runtime"), where("runtime"))
     if problems:
         raise ConfigurationError(
             "\n".join(map(str, problems)),
@@ -130,13 +134,12 @@ def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None)
     return Settings(**values)
 
 
-def _unknown_runtime(values: Mapping[str, Any]) -> Iterator[Problem]:
-    runtime = values.get("runtime")
+def _unknown_runtime(runtime: str | None, where: str) -> Iterator[Problem]:
     if runtime is not None and runtime not in runtimes():
         meant = _did_you_mean("python" + runtime.removeprefix("python"), runtimes())
         known = f" (known: {', '.join(runtimes())})"
         yield Problem(
-            where=f"{TABLE}.runtime",
+            where=where,
             what=f"{runtime!r} is not a Lambda runtime for Python{meant or known}",
         )
 
@@ -146,7 +149,15 @@ def _explain(key: str, value: object, expected: object, error: str) -> str:
     if choices and isinstance(value, str):
         noun = "a Lambda architecture" if key == "architecture" else f"one of {', '.join(map(repr, choices))}"
         return f"{value!r} is not {noun}{_did_you_mean(value, choices)}"
-    return error[:1].lower() + error[1:].replace("`", "").replace(" - at $", ", at item ")
+    return error
+
+
+def in_words(error: msgspec.ValidationError) -> str:
+    """Return msgspec's message in the words of TOML and of our other messages."""
+    text, _, place = str(error).replace("`", "").partition(" - at ")
+    for python, toml in (("int", "integer"), ("str", "string"), ("bool", "boolean"), ("object", "table")):
+        text = re.sub(rf"\b{python}\b", toml, text)
+    return text[:1].lower() + text[1:] + (f", at {place.removeprefix('$')}" if place else "")
 
 
 def _choices(expected: object) -> list[str]:
@@ -160,7 +171,8 @@ def _choices(expected: object) -> list[str]:
 
 
 def _did_you_mean(word: str, words: Mapping[str, Any] | list[str]) -> str:
-    close = [_MEANT[word]] if _MEANT.get(word) in words else difflib.get_close_matches(word, list(words), n=1)
+    lower = word.lower()
+    close = [_MEANT[lower]] if _MEANT.get(lower) in words else difflib.get_close_matches(lower, list(words), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -180,6 +192,7 @@ def parse_value(value: object) -> object:
     if isinstance(value, list):
         return [parse_value(item) for item in value]
     try:
-        return tomllib.loads(f"value = {value}")["value"]
+        document = tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:
         return value
+    return document["value"] if len(document) == 1 else value

@@ -10,13 +10,13 @@ from hatch_lambda.errors import HatchLambdaError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hatchling.bridge.app import SafeApplication
+    from hatchling.bridge.app import Application
 
     from hatch_lambda.report import Package
 
 
 @contextmanager
-def reporting(app: SafeApplication) -> Iterator[None]:
+def reporting(app: Application) -> Iterator[None]:
     """End the build with a message, not a traceback, for what a user can cause."""
     try:
         yield
@@ -24,7 +24,7 @@ def reporting(app: SafeApplication) -> Iterator[None]:
         app.abort(f"hatch-lambda: {error}", code=error.exit_code)
 
 
-def show(app: SafeApplication, package: Package) -> None:
+def show(app: Application, package: Package) -> None:
     """Tell what was made, and what the user should know about it."""
     from hatch_lambda.report.text import finding_lines, summary_line
 

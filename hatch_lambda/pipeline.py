@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from hatch_lambda import archive, elf, install, locks, slim, verify
+import hatch_lambda.slim as slimming
+from hatch_lambda import archive, elf, install, locks, verify
 from hatch_lambda.cache import workspace
 from hatch_lambda.model import Tree
 from hatch_lambda.report import Package, Slimmed, StageResult
@@ -109,7 +110,7 @@ def build(project: Project, source: Source, context: Context) -> Package:
     )
 
 
-def plan(project: Project, source: Source, context: Context) -> tuple[list[Change], tuple[slim.Decision, ...]]:
+def plan(project: Project, source: Source, context: Context) -> tuple[list[Change], tuple[slimming.Decision, ...]]:
     """Decide about every file of the package of *project*, and build nothing.
 
     Before the decisions come the Changes of the install stage, about which no rule decides.
@@ -117,7 +118,7 @@ def plan(project: Project, source: Source, context: Context) -> tuple[list[Chang
     log = _Log()
     with workspace(context.cache_dir) as work:
         collected = _collect(project, source, context, work, log)
-        return log.changes, slim.plan(collected.tree, _slim_policy(project.settings))
+        return log.changes, slimming.plan(collected.tree, _slim_policy(project.settings))
 
 
 def slim_directory(folder: Path, settings: Settings, context: Context, *, dry_run: bool) -> Slimmed:
@@ -202,7 +203,7 @@ def _collect(project: Project, source: Source, context: Context, work: Path, log
 def _slim(tree: Tree, settings: Settings, context: Context, work: Path, log: _Log) -> Tree:
     """Remove what is not needed, then what is not needed of what is left."""
     context.progress.start("slim", 0)
-    tree, changes = slim.apply(slim.plan(tree, _slim_policy(settings)))
+    tree, changes = slimming.apply(slimming.plan(tree, _slim_policy(settings)))
     install.refuse_conflicts(tree)
     log.changes += changes
     log.mark("slim", tree)
@@ -215,8 +216,8 @@ def _slim(tree: Tree, settings: Settings, context: Context, work: Path, log: _Lo
     return tree
 
 
-def _slim_policy(settings: Settings) -> slim.SlimPolicy:
-    return slim.SlimPolicy(
+def _slim_policy(settings: Settings) -> slimming.SlimPolicy:
+    return slimming.SlimPolicy(
         patterns=settings.patterns,
         append_default_patterns=settings.append_default_patterns,
         dist_info=settings.dist_info,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ def run(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) 
     """Run a program to its end and return what it wrote to its standard output.
 
     Raises CommandError, with everything that it printed, when it exits with anything but 0, and
-    MissingToolError when there is no such program.
+    MissingToolError when it cannot be started.
     """
     try:
         done = subprocess.run(
@@ -35,8 +36,8 @@ def run(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) 
             errors="replace",
             check=False,
         )
-    except FileNotFoundError as error:
-        raise MissingToolError(f"cannot run `{arguments[0]}`: {error.strerror}") from error
+    except OSError as error:
+        raise MissingToolError(f"cannot run `{arguments[0]}` in {cwd}: {error.strerror}") from error
     if done.returncode != 0:
         shown = " ".join([Path(arguments[0]).stem, *arguments[1:3]])
         raise CommandError(shown, done.returncode, done.stdout + done.stderr)
@@ -67,7 +68,7 @@ class Uv:
 def _find_uv(environment: Mapping[str, str]) -> str:
     for variable in ("UV", "HATCH_UV"):
         if named := environment.get(variable):
-            if found := shutil.which(named, path=environment.get("PATH")):
+            if found := _which(named, environment):
                 return found
             raise MissingToolError(
                 f"{variable}={named}: there is no such program",
@@ -79,12 +80,18 @@ def _find_uv(environment: Mapping[str, str]) -> str:
         return find_uv_bin()
     except (ImportError, FileNotFoundError):
         pass
-    if found := shutil.which("uv", path=environment.get("PATH")):
+    if found := _which("uv", environment):
         return found
     raise MissingToolError(
         "uv was not found: neither as a distribution of this Python nor on PATH",
         hint="install it with `pip install uv`, or name it with the environment variable UV",
     )
+
+
+def _which(program: str, environment: Mapping[str, str]) -> str | None:
+    """Return the absolute path of *program*: it will be run in other folders than this."""
+    found = shutil.which(program, path=environment.get("PATH", os.defpath))
+    return found and os.path.abspath(found)  # noqa: PTH100 - a symbolic link's own name may matter
 
 
 def _for_uv(environment: Mapping[str, str]) -> dict[str, str]:

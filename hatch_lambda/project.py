@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from hatch_lambda import config
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.target import Target, highest_runtime, runtimes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from hatch_lambda.config import Settings
@@ -26,6 +28,22 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+_SHAPES: dict[str, Any] = {
+    "project": dict,
+    "project.name": str,
+    "project.version": str,
+    "project.requires-python": str,
+    "project.dynamic": list[str],
+    "project.dependencies": list[str],
+    "project.optional-dependencies": dict[str, list[str]],
+    "dependency-groups": dict[str, list[Any]],
+    "tool": dict,
+    "tool.uv": dict,
+    "tool.uv.package": bool,
+    config.TABLE: dict,
+}
+"""What is read of a ``pyproject.toml``, and the type that each of it must have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,21 +67,24 @@ class Project:
             pyproject = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             pyproject = {}
+        except OSError as error:
+            raise ConfigurationError(f"{path}: {error.strerror}", hint="it must be a file that can be read") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
-        tool = _table(pyproject, "tool")
-        table = _table(tool, "lambda-slim", "tool.lambda-slim")
-        return cls(root=root.resolve(), settings=config.decode(table, overrides), pyproject=pyproject)
+        if problems := list(_wrong_shapes(pyproject)):
+            raise ConfigurationError("\n".join(problems), hint=f"correct {path}")
+        settings = config.decode(_at(pyproject, config.TABLE) or {}, overrides)
+        return cls(root=root.resolve(), settings=settings, pyproject=pyproject)
 
     @property
     def metadata(self) -> Mapping[str, Any]:
         """The ``[project]`` table (PEP 621); empty where there is none."""
-        return _table(self.pyproject, "project")
+        return self.pyproject.get("project", {})
 
     @cached_property
     def name(self) -> str:
         """Its name as wheels spell it; the folder's name where there is no ``[project]``."""
-        return re.sub(r"[-_.]+", "_", str(self.metadata.get("name") or self.root.name)).lower()
+        return re.sub(r"[-_.]+", "_", self.metadata.get("name") or self.root.name).lower()
 
     @property
     def distribution(self) -> str:
@@ -72,24 +93,21 @@ class Project:
 
     @property
     def version(self) -> str | None:
-        """Its version where the file says it; None where it is dynamic or absent."""
+        """Its version where the file says it, as wheels spell it; None where it is dynamic or absent."""
         version = self.metadata.get("version")
-        return str(version) if version is not None else None
+        return str(Version(version)) if version is not None else None
 
     @property
     def is_package(self) -> bool:
         """Whether it is built as a wheel: as uv sees it, unless ``tool.uv.package`` says otherwise."""
-        package = _table(_table(self.pyproject, "tool"), "uv").get("package")
+        package = _at(self.pyproject, "tool.uv.package")
         return bool(package) if package is not None else "build-system" in self.pyproject
 
     @cached_property
     def requires_python(self) -> SpecifierSet | None:
         """The Python versions that it allows."""
         text = self.metadata.get("requires-python")
-        try:
-            return SpecifierSet(text) if text else None
-        except InvalidSpecifier as error:
-            raise ConfigurationError(f"project.requires-python: {text!r} is not a version specifier") from error
+        return SpecifierSet(text) if text else None
 
     @cached_property
     def target(self) -> Target:
@@ -119,22 +137,63 @@ class Project:
         }
         for extra in self.settings.extras:
             lines += optional.get(canonicalize_name(extra), ())
-        groups = _table(self.pyproject, "dependency-groups")
-        if self.settings.groups and groups:
-            from packaging.dependency_groups import DependencyGroupResolver
-
-            resolver = DependencyGroupResolver(groups)
-            for group in self.settings.groups:
-                if group in groups:
-                    lines += map(str, resolver.resolve(group))
         try:
-            return [Requirement(line) for line in lines]
+            return [*map(Requirement, lines), *self._group_requirements()]
         except InvalidRequirement as error:
             raise ConfigurationError(f"project.dependencies: {error}") from error
 
+    def _group_requirements(self) -> Iterator[Requirement]:
+        groups = self.pyproject.get("dependency-groups", {})
+        known = set(map(canonicalize_name, groups))
+        chosen = [group for group in self.settings.groups if canonicalize_name(group) in known]
+        if chosen:
+            from packaging.dependency_groups import DependencyGroupResolver
+            from packaging.errors import ExceptionGroup
 
-def _table(parent: Mapping[str, Any], key: str, where: str | None = None) -> Mapping[str, Any]:
-    table = parent.get(key, {})
-    if not isinstance(table, dict):
-        raise ConfigurationError(f"{where or key}: a table was expected, found {type(table).__name__}")
-    return table
+            try:
+                resolver = DependencyGroupResolver(groups)
+                for group in chosen:
+                    yield from resolver.resolve(group)
+            except ExceptionGroup as error:
+                problems = dict.fromkeys(f"dependency-groups: {problem}" for problem in error.exceptions)
+                raise ConfigurationError("\n".join(problems)) from error
+
+
+def _at(document: Mapping[str, Any], path: str) -> Any:
+    """Return the value at a dotted *path*; None where there is none, or where its parent is no table."""
+    value: Any = document
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _wrong_shapes(pyproject: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for everything in the standard tables that later steps could not work with."""
+    for path, shape in _SHAPES.items():
+        value = _at(pyproject, path)
+        if value is None:
+            continue
+        try:
+            msgspec.convert(value, shape)
+        except msgspec.ValidationError as error:
+            yield f"{path}: {config.in_words(error)}"
+        else:
+            if problem := _wrong_value(path, value):
+                yield f"{path}: {problem}"
+
+
+def _wrong_value(path: str, value: Any) -> str | None:
+    try:
+        if path == "project.name":
+            canonicalize_name(value, validate=True)
+        elif path == "project.version":
+            Version(value)
+        elif path == "project.requires-python":
+            SpecifierSet(value)
+    except InvalidName:
+        return f"{value!r} is not a name for a distribution (letters, digits, `-`, `_` and `.`)"
+    except InvalidVersion:
+        return f"{value!r} is not a version (PEP 440)"
+    except InvalidSpecifier:
+        return f"{value!r} is not a version specifier"
+    return None

@@ -50,7 +50,7 @@ def refuse_conflicts(tree: Tree) -> None:
     if not conflicts:
         return
     lines = [
-        f"{file.path}: claimed with different content by {', '.join((file.distribution or 'the project', *file.rivals))}"
+        f"{file.path} differs in {', '.join((file.distribution or 'the project', *file.rivals))}"
         for file in conflicts[:_SHOWN]
     ]
     if len(conflicts) > _SHOWN:

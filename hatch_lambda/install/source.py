@@ -143,8 +143,9 @@ class _Selection:
             folder = "/".join(parts[:depth])
             if folder not in self._inside:
                 self._inside[folder] = _gitignore(self._root / folder)
-            if (spec := self._inside[folder]) is not None:
-                yield spec, path[len(folder) + 1 :] if folder else path
+            own = self._inside[folder]
+            if own is not None:
+                yield own, path[len(folder) + 1 :] if folder else path
 
 
 def _gitignores_above(root: Path) -> Iterator[tuple[GitIgnoreSpec, str]]:

@@ -1,0 +1,156 @@
+"""Find the project's lock file, and tell its format by its name."""
+
+from __future__ import annotations
+
+import posixpath
+import sys
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from packaging.pylock import is_valid_pylock_path
+
+from hatch_lambda.errors import ConfigurationError, LockError
+from hatch_lambda.locks import pylock, requirements, uv_lock
+from hatch_lambda.locks.lock import RESOLVED_NAME, shown
+from hatch_lambda.locks.messages import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from hatch_lambda.locks.lock import Lock, LockPolicy, Request
+    from hatch_lambda.project import Project
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FORMATS: Mapping[str, Callable[[Request], Lock]] = {
+    "uv.lock": uv_lock.read,
+    "pylock.toml": pylock.read,
+    "requirements.txt": requirements.read,
+}
+"""How to read each format, by the name that its file usually has; the first that is found is taken."""
+
+_EXPORTS = {
+    "poetry.lock": "poetry export --format requirements.txt --output requirements.txt",
+    "Pipfile.lock": "pipenv requirements --hash > requirements.txt",
+    "pdm.lock": "pdm export --format pylock --output pylock.toml",
+}
+"""Locks that cannot be read yet, and the command that turns each into one that can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discovery:
+    """The lock file that was taken, and others that were there."""
+
+    path: Path
+    passed_over: tuple[Path, ...] = ()
+
+
+def discover(project: Project, policy: LockPolicy) -> Discovery | None:
+    """Return the lock file to read, or None where there is none.
+
+    The lock that an sdist carries goes before all else, for it was resolved from the user's choice.
+    Raises LockError where the choice is not clear, and ConfigurationError where the chosen file is not there.
+    """
+    resolved = project.root / RESOLVED_NAME
+    if not policy.in_source_tree and resolved.is_file():
+        return Discovery(path=resolved)
+    if policy.lock is not None:
+        return Discovery(path=_chosen(project, policy.lock))
+    candidates = [
+        path
+        for path in (
+            workspace_root(project) / "uv.lock",
+            _pylock(project.root),
+            project.root / "requirements.txt",
+        )
+        if path is not None and path.is_file()
+    ]
+    if not candidates:
+        _refuse_foreign(project)
+        return None
+    return Discovery(path=candidates[0], passed_over=tuple(candidates[1:]))
+
+
+def format_of(path: Path) -> Callable[[Request], Lock]:
+    """Return how to read the lock file *path*, which its name tells."""
+    if is_valid_pylock_path(path):
+        return FORMATS["pylock.toml"]
+    if path.name in FORMATS:
+        return FORMATS[path.name]
+    if path.suffix == ".txt":
+        return FORMATS["requirements.txt"]
+    raise ConfigurationError(
+        f"tool.lambda-slim.lock: {path.name!r} is not the name of a lock file that can be read"
+        f"{did_you_mean(path.name, FORMATS)}",
+        hint="formats: uv.lock, pylock.toml, pylock.NAME.toml, requirements.txt (any name in .txt)",
+    )
+
+
+def workspace_root(project: Project) -> Path:
+    """Return the folder whose ``uv.lock`` covers the project: its own, or its uv workspace's.
+
+    The nearest folder above that has a workspace decides, as in uv: a project that it leaves out stands
+    on its own.
+    """
+    own = _uv_table(project.pyproject)
+    if "workspace" in own or own.get("managed") is False:
+        return project.root
+    for folder in project.root.parents:
+        try:
+            text = (folder / "pyproject.toml").read_text(encoding="utf-8")
+            workspace = _uv_table(tomllib.loads(text)).get("workspace")
+        except (OSError, ValueError):
+            continue
+        if isinstance(workspace, dict):
+            relative = project.root.relative_to(folder).as_posix()
+            member = _matches(relative, workspace.get("members"))
+            return folder if member and not _matches(relative, workspace.get("exclude")) else project.root
+    return project.root
+
+
+def _uv_table(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
+    tool = pyproject.get("tool")
+    table = tool.get("uv") if isinstance(tool, dict) else None
+    return table if isinstance(table, dict) else {}
+
+
+def _matches(relative: str, patterns: object) -> bool:
+    globs = [glob for glob in patterns if isinstance(glob, str)] if isinstance(patterns, list) else []
+    return any(fnmatchcase(relative, posixpath.normpath(glob)) for glob in globs)
+
+
+def _chosen(project: Project, lock: str) -> Path:
+    path = project.root / lock
+    if not path.is_file():
+        raise ConfigurationError(
+            f"tool.lambda-slim.lock: there is no file {lock!r} in {project.root}",
+            hint="its path is relative to the project",
+        )
+    return path.parent.resolve() / path.name
+
+
+def _pylock(root: Path) -> Path | None:
+    if (root / "pylock.toml").is_file():
+        return root / "pylock.toml"
+    named = sorted(
+        path for path in root.glob("pylock.*.toml") if is_valid_pylock_path(path) and path.name != RESOLVED_NAME
+    )
+    if len(named) > 1 and not (root / "uv.lock").is_file():
+        names = ", ".join(path.name for path in named)
+        raise LockError(
+            f"several lock files: {names}",
+            hint=f'choose one: `lock = "{named[0].name}"` in [tool.lambda-slim]',
+        )
+    return named[0] if named else None
+
+
+def _refuse_foreign(project: Project) -> None:
+    for name, command in _EXPORTS.items():
+        if (project.root / name).is_file():
+            path = shown(project.root / name, project)
+            raise LockError(f"{path}: this format cannot be read yet", hint=f"run `{command}`")

@@ -1,0 +1,73 @@
+"""The values of this stage: what is asked for, what a format is given, and what it gives back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from packaging.pylock import Pylock
+
+    from hatch_lambda.model import Finding
+    from hatch_lambda.process import Uv
+    from hatch_lambda.project import Project
+
+RESOLVED_NAME = "pylock.hatch-lambda.toml"
+"""The resolved lock that an sdist carries, beside the user's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockPolicy:
+    """What the settings and the door say about locks."""
+
+    lock: str | None
+    """The user's choice of a lock file, relative to the project; None: look for one."""
+    require_lock: bool
+    extras: tuple[str, ...]
+    groups: tuple[str, ...]
+    may_create: bool
+    """Whether a missing ``uv.lock`` may be made; only where a person runs a command in the project."""
+    in_source_tree: bool
+    """False in an unpacked sdist, where uv would find every lock stale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """A lock file in its normal form.
+
+    Local paths in :attr:`pylock` are relative to the folder of :attr:`path`, whatever tool wrote them.
+    """
+
+    path: Path
+    """The user's lock file. It need not exist: a project without dependencies needs none."""
+    pylock: Pylock
+    findings: tuple[Finding, ...]
+    mend: str = "`uv lock`"
+    """The command that brings the file up to date."""
+    vouched: bool = False
+    """Whether the tool that wrote it has confirmed that it fits the project."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a format needs to read one lock file."""
+
+    path: Path
+    project: Project
+    policy: LockPolicy
+    uv: Uv
+    workspace: Path
+
+    @property
+    def shown(self) -> str:
+        """The file as messages name it."""
+        return shown(self.path, self.project)
+
+
+def shown(path: Path, project: Project) -> str:
+    """Name *path* as a person in the project's folder would: relative inside of it, else whole."""
+    relative = os.path.relpath(path, project.root) if path.is_relative_to(project.root) else str(path)
+    return relative.replace(os.sep, "/")

@@ -1,0 +1,107 @@
+"""Find the lock file, read it, and make one where there is none and that is allowed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from hatch_lambda.errors import ConfigurationError, LockError
+from hatch_lambda.locks import pylock, uv_lock
+from hatch_lambda.locks.discovery import discover, format_of, workspace_root
+from hatch_lambda.locks.lock import Lock, LockPolicy, Request, shown
+from hatch_lambda.locks.messages import did_you_mean
+from hatch_lambda.model import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from hatch_lambda.locks.discovery import Discovery
+    from hatch_lambda.process import Uv
+    from hatch_lambda.project import Project
+
+
+def read(project: Project, policy: LockPolicy, uv: Uv, workspace: Path) -> Lock:
+    """Return the project's lock in its normal form; *workspace* is a folder for what is made on the way.
+
+    Raises LockError where there is no lock and none may be made, where it is stale, and where it cannot be
+    read, and ConfigurationError where the settings name a file, an extra or a group that is not there.
+    """
+    _check_names("extras", policy.extras, project)
+    _check_names("groups", policy.groups, project)
+    found = discover(project, policy)
+    if found is None:
+        path = workspace_root(project) / "uv.lock"
+        request = Request(path=path, project=project, policy=policy, uv=uv, workspace=workspace)
+        return _create(request) if _has_requirements(project) else _none(request)
+    request = Request(path=found.path, project=project, policy=policy, uv=uv, workspace=workspace)
+    lock = format_of(found.path)(request)
+    return replace(lock, findings=(*_passed_over(found, project), *lock.findings))
+
+
+def _create(request: Request) -> Lock:
+    policy = request.policy
+    if policy.require_lock or not policy.may_create:
+        why = " and `require-lock` is set" if policy.require_lock else ", and a build does not make one"
+        where = "" if request.path.parent == request.project.root else f" in {request.path.parent}"
+        raise LockError(f"{request.project.root}: there is no lock file{why}", hint=f"run `uv lock`{where}")
+    uv_lock.create(request)
+    lock = uv_lock.read(replace(request, policy=replace(policy, in_source_tree=False)))
+    made = Finding(
+        code="HL010",
+        severity=Severity.WARNING,
+        message=f"there was no lock file: {request.shown} was made",
+        hint="commit it, so that every build installs the same",
+    )
+    return replace(lock, findings=(made, *lock.findings), vouched=True)
+
+
+def _none(request: Request) -> Lock:
+    """Return the lock of a project without dependencies, which needs no file."""
+    tool = request.project.pyproject.get("tool")
+    poetry = tool.get("poetry") if isinstance(tool, dict) else None
+    if isinstance(poetry, dict) and set(poetry.get("dependencies", ())) - {"python"}:
+        raise LockError(
+            f"{request.project.root}: there is no lock file that can be read for [tool.poetry.dependencies]",
+            hint="run `poetry lock` and `poetry export --format requirements.txt -o requirements.txt`",
+        )
+    return Lock(path=request.path, pylock=pylock.empty(), findings=(), vouched=True)
+
+
+def _has_requirements(project: Project) -> bool:
+    """Tell whether the project depends on anything; a dynamic list counts, for nobody knows it yet."""
+    dynamic = project.metadata.get("dynamic", ())
+    return bool(project.requirements()) or "dependencies" in dynamic
+
+
+def _check_names(key: str, chosen: Iterable[str], project: Project) -> None:
+    """Refuse an extra or a group that the project does not have, before a tool does so in its own words."""
+    if key == "extras":
+        table = project.metadata.get("optional-dependencies", {})
+        noun, unknown = "extra", "optional-dependencies" in project.metadata.get("dynamic", ())
+    else:
+        table = project.pyproject.get("dependency-groups", {})
+        noun, unknown = "dependency group", False
+    names = {canonicalize_name(name) for name in table}
+    for name in chosen:
+        if canonicalize_name(name) not in names and not unknown:
+            raise ConfigurationError(
+                f"tool.lambda-slim.{key}: the project has no {noun} {name!r}{did_you_mean(name, table)}"
+            )
+
+
+def _passed_over(found: Discovery, project: Project) -> tuple[Finding, ...]:
+    if not found.passed_over:
+        return ()
+    others = ", ".join(shown(path, project) for path in found.passed_over)
+    taken = shown(found.path, project)
+    return (
+        Finding(
+            code="HL011",
+            severity=Severity.NOTE,
+            message=f"of several lock files, {taken} was taken, and not {others}",
+            hint=f'`lock = "{found.passed_over[0].name}"` in [tool.lambda-slim] would choose another',
+        ),
+    )

@@ -1,0 +1,152 @@
+"""The syntax of ``requirements.txt``, as far as a lock file uses it (pip, "Requirements File Format")."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from hatch_lambda.errors import LockError
+from hatch_lambda.locks.lock import shown
+from hatch_lambda.locks.messages import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from hatch_lambda.project import Project
+
+_COMMENT = re.compile(r"(^|\s+)#.*$")
+_OPTION = re.compile(r"(?P<name>--[a-z-]+|-[a-zA-Z])(?:\s*=\s*|\s+|(?<=^-[a-zA-Z]))(?P<value>.*)|--[a-z-]+")
+_HASH = re.compile(r"--hash[=\s]+(\S+)")
+_LOCAL = re.compile(r"\.|/|file:|[A-Za-z]:[\\/]")
+_LONG = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-f": "--find-links"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """One distribution at one version, with the hashes that its files may have."""
+
+    name: NormalizedName
+    version: Version
+    requirement: str
+    """Name, version and marker, for uv."""
+    hashes: frozenset[str]
+    """Each is ``algorithm:hex``."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Contents:
+    """What a file and those that it includes say; filled while they are read."""
+
+    text: str = ""
+    """The first file as it stands."""
+    pins: list[Pin] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    """For uv: indexes, folders with wheels, and the like, with paths made absolute."""
+    problems: list[str] = field(default_factory=list)
+    """Lines that are not allowed in a lock file: where, and why."""
+
+
+def parse_file(path: Path, project: Project) -> Contents:
+    """Read *path* and the files that it includes, collecting every problem."""
+    contents = Contents(text=_text(path, project))
+    _parse(path, contents.text, project, contents, [path])
+    return contents
+
+
+def _parse(path: Path, text: str, project: Project, contents: Contents, above: list[Path]) -> None:
+    for number, line in _logical_lines(text):
+        place = f"{shown(path, project)}:{number}"
+        if not line.startswith("-"):
+            _parse_requirement(line, path, place, project, contents)
+            continue
+        name, value = _option(line)
+        if name == "--requirement":
+            included = (path.parent / value).resolve()
+            if included in above:
+                contents.problems.append(f"{place}: {value} includes itself")
+            else:
+                _parse(included, _text(included, project, place), project, contents, [*above, included])
+        elif name == "--constraint":
+            contents.options.append(f"--constraint {path.parent / value}")
+        elif name == "--editable":
+            _refuse_local(value, path, place, project, contents)
+        elif name == "--find-links" and (path.parent / value).exists():
+            contents.options.append(f"--find-links {(path.parent / value).resolve().as_posix()}")
+        elif name != "--require-hashes":
+            contents.options.append(line)
+
+
+def _parse_requirement(line: str, path: Path, place: str, project: Project, contents: Contents) -> None:
+    text = re.split(r"\s--?[a-z]", line, maxsplit=1)[0].strip()
+    if _LOCAL.match(text):
+        _refuse_local(text, path, place, project, contents)
+        return
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        contents.problems.append(f"{place}: {masked(text)}: not a requirement")
+        return
+    version = _pinned_version(requirement)
+    hashes = frozenset(_HASH.findall(line))
+    if requirement.url is not None:
+        contents.problems.append(f"{place}: {requirement.name}: from an address; only `==` is read so far")
+    elif version is None:
+        contents.problems.append(f"{place}: {text}: not pinned with `==`")
+    elif not hashes:
+        contents.problems.append(f"{place}: {text}: has no --hash")
+    else:
+        name = canonicalize_name(requirement.name)
+        contents.pins.append(Pin(name=name, version=version, requirement=text, hashes=hashes))
+
+
+def _refuse_local(value: str, path: Path, place: str, project: Project, contents: Contents) -> None:
+    """Pass over the project itself, which ``uv export`` lists as ``.`` or ``-e .``; refuse other folders."""
+    local = re.split(r"\s*;|\[", value.removeprefix("file://"), maxsplit=1)[0].strip()
+    if project.root not in {(base / local).resolve() for base in (path.parent, project.root)}:
+        contents.problems.append(f"{place}: {masked(value)}: a local path; build a wheel of it and depend on that")
+
+
+def _pinned_version(requirement: Requirement) -> Version | None:
+    specifiers = list(requirement.specifier)
+    if len(specifiers) != 1 or specifiers[0].operator != "==":
+        return None
+    try:
+        return Version(specifiers[0].version)
+    except InvalidVersion:  # `==1.*`
+        return None
+
+
+def _option(line: str) -> tuple[str, str]:
+    match = _OPTION.match(line)
+    name, value = (match["name"] or match[0], match["value"] or "") if match else (line, "")
+    return _LONG.get(name, name), value.strip().strip("\"'")
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each line with its number, comments taken off and continued lines joined."""
+    start, parts = 1, list[str]()
+    for number, raw in enumerate(text.splitlines(), 1):
+        start = start if parts else number
+        line = _COMMENT.sub("", raw).rstrip()
+        parts.append(line.removesuffix("\\"))
+        if not line.endswith("\\"):
+            if joined := " ".join(map(str.strip, parts)).strip():
+                yield start, joined
+            parts.clear()
+    if joined := " ".join(map(str.strip, parts)).strip():
+        yield start, joined
+
+
+def _text(path: Path, project: Project, place: str | None = None) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockError(f"{place or shown(path, project)}: {path.name} cannot be read: {error}") from error

@@ -1,0 +1,139 @@
+"""``uv.lock``: read through ``uv export``, and its freshness through ``uv lock --check``."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from hatch_lambda.errors import CommandError, LockError
+from hatch_lambda.locks.lock import Lock, shown
+from hatch_lambda.locks.messages import first_error, last_lines
+from hatch_lambda.locks.pylock import parse, rebase
+from hatch_lambda.model import Finding, Severity
+
+if TYPE_CHECKING:
+    from hatch_lambda.locks.lock import Request
+
+
+class _Verdict(Enum):
+    FRESH = "fresh"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class _Opinion:
+    """What uv thinks of the lock, and where it is not content, what it said."""
+
+    verdict: _Verdict
+    error: CommandError | None = None
+
+
+def read(request: Request) -> Lock:
+    """Read a ``uv.lock``, exporting it while uv checks that it fits the project.
+
+    Raises LockError for a lock that is stale or unreadable. Where uv cannot tell, a finding says so.
+    uv records no hashes for wheels in a local folder (``find-links``): it computes them when it exports, so
+    for those the hash says what the folder holds now.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        checking = pool.submit(_check, request) if request.policy.in_source_tree else None
+        exported = _export(request)
+        opinion = checking.result() if checking is not None else _Opinion(_Verdict.UNKNOWN)
+    # A stale lock is also the likely reason of an export that failed, so it is told first.
+    if opinion.verdict is _Verdict.STALE and opinion.error is not None:
+        raise LockError(
+            f"{request.shown}: the project has changed since it was locked; uv says:\n{last_lines(opinion.error)}",
+            hint=f"run {_mend(request)}",
+        )
+    if isinstance(exported, CommandError):
+        raise LockError(
+            f"{request.shown}: uv cannot export it:\n{last_lines(exported)}", hint=f"try {_mend(request)}"
+        ) from exported
+    folder = request.path.parent
+    return Lock(
+        path=request.path,
+        pylock=rebase(parse(exported, f"{request.shown}, as uv exports it"), folder, folder),
+        findings=(_unchecked(request, opinion.error),) if opinion.error is not None else (),
+        mend=_mend(request),
+        vouched=opinion.verdict is _Verdict.FRESH,
+    )
+
+
+def create(request: Request) -> None:
+    """Make ``uv.lock`` by ``uv lock``; LockError shows what uv says where it cannot."""
+    try:
+        request.uv.run("lock", "--quiet", "--no-python-downloads", cwd=request.path.parent)
+    except CommandError as error:
+        raise LockError(
+            f"there is no lock file, and `uv lock` cannot make one:\n{last_lines(error)}",
+            hint='mend what uv complains of, or name a lock file: `lock = "..."` in [tool.lambda-slim]',
+        ) from error
+
+
+def _export(request: Request) -> str | CommandError:
+    """Return the lock as ``pylock.toml``, its paths relative to the folder of the lock; 20 ms."""
+    chosen = [f"--extra={extra}" for extra in request.policy.extras]
+    chosen += [f"--group={group}" for group in request.policy.groups]
+    if request.path.parent != request.project.root:
+        chosen.append(f"--package={request.project.metadata.get('name') or request.project.distribution}")
+    try:
+        return request.uv.run(
+            "export",
+            "--frozen",
+            "--format=pylock.toml",
+            "--no-emit-project",
+            "--no-default-groups",
+            "--no-header",
+            "--quiet",
+            *chosen,
+            cwd=request.path.parent,
+        )
+    except CommandError as error:
+        return error
+
+
+def _check(request: Request) -> _Opinion:
+    """Ask uv whether the lock fits the project; 150 ms, of which most is spent on finding an interpreter.
+
+    The network is kept out at first: a lock that fits needs none, even if uv's cache is empty. uv asks it
+    only to resolve anew, or to learn what a source tree depends on; then a second run with the network
+    decides, and no network means no verdict.
+    """
+    command = ("lock", "--check", "--quiet", "--no-python-downloads")
+    try:
+        request.uv.run(*command, "--offline", cwd=request.path.parent)
+    except CommandError as error:
+        if (verdict := _verdict(error)) is _Verdict.STALE or "No interpreter found" in error.output:
+            return _Opinion(verdict, error)
+    else:
+        return _Opinion(_Verdict.FRESH)
+    try:
+        request.uv.run(*command, cwd=request.path.parent, UV_HTTP_RETRIES="0")
+    except CommandError as error:
+        return _Opinion(_verdict(error), error)
+    return _Opinion(_Verdict.FRESH)
+
+
+def _verdict(error: CommandError) -> _Verdict:
+    if "needs to be updated" in error.output:
+        return _Verdict.STALE
+    offline = "network was disabled" in error.output or "network connectivity is disabled" in error.output
+    unsolvable = "No solution found" in error.output
+    return _Verdict.STALE if unsolvable and not offline else _Verdict.UNKNOWN
+
+
+def _mend(request: Request) -> str:
+    folder = request.path.parent
+    return "`uv lock`" if folder == request.project.root else f"`uv lock` in {shown(folder, request.project)}"
+
+
+def _unchecked(request: Request, error: CommandError) -> Finding:
+    return Finding(
+        code="HL012",
+        severity=Severity.NOTE,
+        message=f"{request.shown}: uv could not check that it is up to date: {first_error(error)}",
+        hint="the direct requirements of the project were compared with it instead",
+    )

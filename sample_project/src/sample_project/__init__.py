@@ -1,0 +1,1 @@
+"""Make thumbnails: a function behind an API Gateway HTTP API."""

@@ -1,0 +1,1 @@
+"""The tests: ``python -m tests`` sets them up and runs them."""

@@ -1,0 +1,138 @@
+"""What the tests with the registry share: the tool as a wheel, an interpreter of the runtime, and commands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+WORKLOADS = REPOSITORY / "tests" / "workloads"
+
+
+@dataclass
+class Shell:
+    """Run commands with one environment."""
+
+    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def run(self, *command, cwd, check=True, **variables):
+        """Run *command* and return the finished process; a failure shows what it printed."""
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=cwd,
+            env={**self.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        if check and done.returncode != 0:
+            pytest.fail(f"{command} exited with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def hatch_lambda(self, *arguments, cwd, check=True, **variables):
+        """Run our own command."""
+        return self.run(sys.executable, "-m", "hatch_lambda", *arguments, cwd=cwd, check=check, **variables)
+
+    def uv(self, *arguments, cwd, check=True, **variables):
+        """Run uv."""
+        return self.run(uv_executable(), *arguments, cwd=cwd, check=check, **variables)
+
+
+def uv_executable() -> str:
+    """Return the uv that belongs to the tested environment."""
+    from uv import find_uv_bin
+
+    return find_uv_bin()
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(tmp_path_factory) -> Path:
+    """Build this project's wheel: isolated builds of other projects have to find it."""
+    folder = tmp_path_factory.mktemp("wheelhouse")
+    Shell().uv("build", "--quiet", "--wheel", "--out-dir", folder, REPOSITORY, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shell(wheelhouse) -> Shell:
+    """Give a shell in which every front end finds this project's wheel."""
+    environment = {**os.environ, "UV_FIND_LINKS": wheelhouse.as_uri(), "PIP_FIND_LINKS": wheelhouse.as_uri()}
+    return Shell(environment)
+
+
+@pytest.fixture(scope="session")
+def python313() -> str:
+    """Find an interpreter of the runtime python3.13."""
+    return interpreter("3.13")
+
+
+def interpreter(version: str) -> str:
+    """Find a CPython of *version* for running packages, or skip."""
+    from hatch_lambda.process import Uv
+
+    uv = Uv.find(os.environ)
+    found = subprocess.run(
+        [uv.executable, "python", "find", "--no-python-downloads", "--no-project", version],
+        env=dict(uv.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if found.returncode != 0:
+        pytest.skip(f"no CPython {version} on this machine: {found.stderr.strip()}")
+    return found.stdout.strip()
+
+
+def unpack(package: Path, folder: Path) -> Path:
+    """Unpack a zip as Lambda does, with its permissions."""
+    with zipfile.ZipFile(package) as archive:
+        for entry in archive.infolist():
+            path = Path(archive.extract(entry, folder))
+            path.chmod(entry.external_attr >> 16 & 0o777)
+    return folder
+
+
+def run_handler(python: str, task: Path, handler: str, event: str = "{}") -> str:
+    """Run a handler with nothing on ``sys.path`` but the package and the standard library."""
+    program = textwrap.dedent(
+        """
+        import importlib, json, sys
+        task, handler, event = sys.argv[1:]
+        sys.path.insert(0, task)
+        module, function = handler.rsplit(".", 1)
+        print(json.dumps(getattr(importlib.import_module(module), function)(json.loads(event), None)))
+        """
+    )
+    done = subprocess.run(
+        [python, "-I", "-S", "-c", program, str(task), handler, event],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=task,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def locked_copy(shell: Shell, source: Path, folder: Path) -> Path:
+    """Copy a project and lock it: locks carry addresses, so none is committed."""
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("uv.lock", "dist", "__pycache__"))
+    shell.uv("lock", "--quiet", cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="session", params=sorted(path.name for path in WORKLOADS.iterdir()))
+def workload(request, shell, tmp_path_factory) -> Path:
+    """Give a locked copy of each reference workload."""
+    return locked_copy(shell, WORKLOADS / request.param, tmp_path_factory.mktemp("workload") / request.param)

@@ -1,0 +1,37 @@
+"""The reference workloads: built with default settings, they fit and they run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.integration.conftest import run_handler, unpack
+
+pytestmark = [pytest.mark.registry, pytest.mark.slow]
+
+MADE_SMALLER = {"boto": 0.99, "google": 0.98, "ml": 0.80, "web": 0.88}
+"""At most this part of what was installed is left, unzipped."""
+
+
+def test_package_of_a_workload_fits_and_runs_on_a_bare_interpreter(workload, shell, python313, tmp_path):
+    """The package holds all that the handler needs, and nothing broke on the way."""
+    result = json.loads(shell.hatch_lambda("build", "--json", cwd=workload).stdout)
+
+    assert result["unzipped_bytes"] <= result["unzipped_quota_bytes"]
+    installed = result["stages"][0]["bytes"]
+    assert result["unzipped_bytes"] < MADE_SMALLER[workload.name] * installed
+    task = unpack(workload / "dist" / result["zip"].rpartition("/")[2], tmp_path / "task")
+    answer = json.loads(run_handler(python313, task, "handler.handler"))
+    assert answer["ok"] is True
+
+
+def test_nearly_every_shared_object_of_a_workload_is_stripped(workload, shell):
+    """At least 98 % of the objects are stripped or had nothing to strip; who was refused is told."""
+    result = json.loads(shell.hatch_lambda("build", "--json", cwd=workload).stdout)
+
+    stripped = [change for change in result["changes"] if change["stage"] == "strip"]
+    refused = [finding for finding in result["findings"] if finding["code"] == "HL020"]
+    assert len(refused) <= 0.02 * (len(stripped) + len(refused))
+    if workload.name == "ml":
+        assert sum(change["bytes_before"] - change["bytes_after"] for change in stripped) >= 10_000_000

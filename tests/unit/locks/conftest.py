@@ -1,0 +1,63 @@
+"""Small projects and locks, written by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from hatch_lambda import locks
+from hatch_lambda.locks.pylock import parse
+from hatch_lambda.project import Project
+from hatch_lambda.target import Architecture, Target, runtimes
+
+SHA = "a" * 64
+
+
+class Bench:
+    """A project folder, and the policy that follows from its settings."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def project(self, text='[project]\nname = "demo"\nversion = "1"\n'):
+        self.root.mkdir(exist_ok=True, parents=True)
+        (self.root / "pyproject.toml").write_text(text, encoding="utf-8")
+        return Project.read(self.root)
+
+    def policy(self, **changes):
+        values = {
+            "lock": None,
+            "require_lock": False,
+            "extras": (),
+            "groups": (),
+            "may_create": False,
+            "in_source_tree": True,
+        }
+        return locks.LockPolicy(**{**values, **changes})
+
+    def lock(self, *packages, head="", **changes):
+        text = f'lock-version = "1.0"\ncreated-by = "test"\n{head}\n' + "\n".join(packages or ["packages = []"])
+        pylock = parse(text, "pylock.toml")
+        return locks.Lock(path=self.root / "pylock.toml", pylock=pylock, findings=(), **changes)
+
+    def select(self, lock, project=None, runtime="python3.13", architecture=Architecture.X86_64, **changes):
+        target = Target(runtime=runtimes()[runtime], architecture=architecture)
+        return locks.select(lock, project or self.project(), target, self.policy(**changes))
+
+
+def package(name, version="1.0", *tags, more="", hashes=f'sha256 = "{SHA}"'):
+    """Return an entry of a pylock with one wheel for each tag, or a pure one."""
+    wheels = ", ".join(
+        f'{{ url = "https://example.invalid/{name}-{version}-{tag}.whl", hashes = {{ {hashes} }} }}'
+        for tag in tags or ["py3-none-any"]
+    )
+    return f'[[packages]]\nname = "{name}"\nversion = "{version}"\n{more}\nwheels = [{wheels}]\n'
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path.resolve() / "project")
+
+
+@pytest.fixture(name="package")
+def package_fixture():
+    return package

@@ -1,0 +1,111 @@
+"""Which lock file is taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from hatch_lambda import locks
+from hatch_lambda.errors import ConfigurationError, LockError
+from hatch_lambda.locks.discovery import discover, format_of, workspace_root
+from hatch_lambda.process import Uv
+from hatch_lambda.project import Project
+
+NO_UV = Uv(executable="uv-is-not-needed-here", environment={})
+EMPTY = 'lock-version = "1.0"\ncreated-by = "x"\npackages = []\n'
+
+
+def touch(root, *names, text=""):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+
+
+def test_uv_lock_goes_before_pylock_and_pylock_before_requirements(bench):
+    project = bench.project()
+    names = ["uv.lock", "pylock.toml", "requirements.txt"]
+    touch(bench.root, *names)
+    for taken in names:
+        found = discover(project, bench.policy())
+        assert found.path.name == taken
+        assert [path.name for path in found.passed_over] == names[names.index(taken) + 1 :]
+        found.path.unlink()
+    assert discover(project, bench.policy()) is None
+
+
+def test_what_was_passed_over_is_told(bench, tmp_path):
+    project = bench.project()
+    touch(bench.root, "pylock.toml", text=EMPTY)
+    touch(bench.root, "requirements.txt")
+    (finding,) = locks.read(project, bench.policy(), NO_UV, tmp_path).findings
+    assert finding.code == "HL011"
+    assert "pylock.toml was taken, and not requirements.txt" in finding.message
+
+
+def test_several_named_pylocks_need_a_choice(bench):
+    project = bench.project()
+    touch(bench.root, "pylock.a.toml", locks.RESOLVED_NAME)
+    assert discover(project, bench.policy()).path.name == "pylock.a.toml"
+    touch(bench.root, "pylock.b.toml")
+    with pytest.raises(LockError, match=r"several lock files: pylock\.a\.toml, pylock\.b\.toml") as caught:
+        discover(project, bench.policy())
+    assert 'lock = "pylock.a.toml"' in caught.value.hint
+
+
+def test_the_settings_choose(bench):
+    project = bench.project()
+    touch(bench.root, "uv.lock", "deploy/lambda.txt")
+    assert discover(project, bench.policy(lock="deploy/lambda.txt")).path.name == "lambda.txt"
+    with pytest.raises(ConfigurationError, match=r"tool.lambda-slim.lock: there is no file 'gone.lock'"):
+        discover(project, bench.policy(lock="gone.lock"))
+
+
+def test_a_name_of_no_known_format_is_refused(bench):
+    with pytest.raises(ConfigurationError, match=r"'uv.lok' is not .*did you mean 'uv.lock'"):
+        format_of(bench.root / "uv.lok")
+
+
+@pytest.mark.parametrize(
+    ("workspace", "covered"),
+    [
+        ('members = ["packages/*"]', True),
+        ('members = ["./packages/api"]', True),
+        ('members = ["packages/*"]\nexclude = ["packages/api"]', False),
+        ('members = ["apps/*"]', False),
+        ("", False),
+    ],
+)
+def test_a_member_is_covered_by_its_workspace(bench, workspace, covered):
+    bench.project(f"[tool.uv.workspace]\n{workspace}\n")
+    member = bench.root / "packages" / "api"
+    touch(bench.root, "packages/api/pyproject.toml", text='[project]\nname = "api"\n')
+    assert workspace_root(Project.read(member)) == (bench.root if covered else member)
+
+
+@pytest.mark.parametrize("name", ["poetry.lock", "Pipfile.lock", "pdm.lock"])
+def test_a_format_that_cannot_be_read_yet_is_named_with_the_way_out(bench, name):
+    project = bench.project()
+    touch(bench.root, name)
+    with pytest.raises(LockError, match=f"{name}: this format cannot be read yet") as caught:
+        discover(project, bench.policy())
+    assert caught.value.hint.startswith("run `")
+
+
+@pytest.mark.parametrize("text", ["", '[project]\nname = "demo"\nversion = "1"\ndependencies = []\n'])
+@pytest.mark.parametrize("changes", [{}, {"require_lock": True}, {"may_create": True}])
+def test_a_project_without_dependencies_needs_no_lock(bench, tmp_path, text, changes):
+    lock = locks.read(bench.project(text), bench.policy(**changes), NO_UV, tmp_path)
+    assert (list(lock.pylock.packages), lock.findings) == ([], ())
+    assert not lock.path.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[project]\nname = "demo"\nversion = "1"\ndependencies = ["a"]\n',
+        '[project]\nname = "demo"\nversion = "1"\ndynamic = ["dependencies"]\n',
+        '[tool.poetry.dependencies]\npython = "^3.13"\na = "1"\n',
+    ],
+)
+def test_a_project_with_dependencies_and_no_lock_is_never_taken_for_one_without(bench, tmp_path, text):
+    with pytest.raises(LockError, match="there is no lock file"):
+        locks.read(bench.project(text), bench.policy(), NO_UV, tmp_path)
