@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import posixpath
+import re
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,17 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from hatch_lambda import pipeline
 from hatch_lambda.config import decode
-from hatch_lambda.errors import ConfigurationError
+from hatch_lambda.errors import ArchiveError, ConfigurationError
 from hatch_lambda.model import Progress, Silent
 from hatch_lambda.process import INNER_BUILD, Uv
 from hatch_lambda.project import Project
+from hatch_lambda.verify import Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from hatch_lambda.model import Change
     from hatch_lambda.report import Package, Slimmed
-    from hatch_lambda.slim import Decision
+    from hatch_lambda.slimming import Decision
+
+_LAST_SECOND = 4_354_819_199
+"""The last second of 2107 (UTC), the last year of a zip's dates."""
+
+_SECONDS = re.compile(r"[0-9]{1,10}")
 
 
 def build(project: str | os.PathLike[str] = ".", *, progress: Progress | None = None, **settings: Any) -> Package:
@@ -50,27 +58,37 @@ def slim(
     """Slim and strip, in place, what an installer's ``--target`` put into a folder, and return what was done.
 
     The settings are those of *project* where it is named, else the defaults, with *settings* in their place.
-    With *dry_run* nothing is written. Raises HatchLambdaError.
+    Without *project* the tags of the wheels tell the target. With *dry_run* nothing is written. Raises
+    HatchLambdaError.
     """
     given = overrides(settings)
     chosen = Project.read(Path(project), given).settings if project is not None else decode({}, given)
-    return pipeline.slim_directory(Path(directory), chosen, context(os.environ, progress), dry_run=dry_run)
+    says_architecture = project is not None or "architecture" in given
+    expected = Told(
+        runtime=chosen.runtime,
+        architecture=chosen.architecture.value if says_architecture else None,
+    )
+    lent = context(os.environ, progress)
+    return pipeline.slim_directory(Path(directory), chosen, expected, lent, dry_run=dry_run)
 
 
-def explain(project: str | os.PathLike[str], path: str, **settings: Any) -> tuple[list[Change], list[Decision]]:
+def explain(
+    project: str | os.PathLike[str], path: str, *, progress: Progress | None = None, **settings: Any
+) -> tuple[list[Change], list[Decision]]:
     """Return why the file *path* of the package, or each file in the folder *path*, is in it or not.
 
-    First the Changes of the install stage, then the Decisions of the slim stage. Raises HatchLambdaError.
+    The path ``.`` stands for the whole package. First come the Changes of the install stage, then the Decisions
+    of the slim stage. Raises HatchLambdaError.
     """
-    wanted = path.strip("/")
+    wanted = posixpath.normpath(path.replace(os.sep, "/").strip("/"))
     changes, decisions = pipeline.plan(
         Project.read(Path(project), overrides(settings)),
         pipeline.Source(may_create_lock=True),
-        context(os.environ),
+        context(os.environ, progress),
     )
 
     def concerns(name: str) -> bool:
-        return name == wanted or name.startswith(f"{wanted}/")
+        return wanted in {".", name} or name.startswith(f"{wanted}/")
 
     return (
         [change for change in changes if concerns(change.path)],
@@ -82,8 +100,11 @@ def clean(project: str | os.PathLike[str] = ".", *, dry_run: bool = False) -> li
     """Remove the packages that were made of a project, and return their paths. Raises HatchLambdaError."""
     read = Project.read(Path(project))
     made = pipeline.made_here(read, read.root / "dist")
-    for path in () if dry_run else made:
-        path.unlink()
+    try:
+        for path in () if dry_run else made:
+            path.unlink()
+    except OSError as error:
+        raise ArchiveError(f"{error.filename}: {error.strerror}", hint="check the folder's permissions") from error
     return made
 
 
@@ -128,12 +149,12 @@ def _cores() -> int:
 
 
 def _source_date_epoch(text: str | None) -> int | None:
+    """Read the variable of reproducible-builds.org, as far as a zip can hold its date."""
     if not text:
         return None
-    try:
+    if _SECONDS.fullmatch(text) and int(text) <= _LAST_SECOND:
         return int(text)
-    except ValueError:
-        raise ConfigurationError(
-            f"SOURCE_DATE_EPOCH={text}: not a whole number of seconds",
-            hint="see the specification of reproducible-builds.org, or unset it",
-        ) from None
+    raise ConfigurationError(
+        f"SOURCE_DATE_EPOCH={text}: not a number of seconds from 1970 to 2107, which a zip could hold",
+        hint="give it as `date +%s` prints it, or unset the variable",
+    )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import hatch_lambda.slim as slimming
-from hatch_lambda import archive, elf, install, locks, verify
+from hatch_lambda import archive, elf, install, locks, slimming, verify
 from hatch_lambda.cache import workspace
-from hatch_lambda.model import Tree
+from hatch_lambda.errors import HatchLambdaError
+from hatch_lambda.model import Severity, Tree
 from hatch_lambda.report import Package, Slimmed, StageResult
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from datetime import date
     from pathlib import Path
 
@@ -74,7 +76,33 @@ class _Log:
         self.stages.append(StageResult.of(stage, tree, now - self.started))
         self.started = now
 
+    def take(self, other: _Log, prefix: str) -> None:
+        """Add what happened in the folder *prefix*, with its paths as they are seen from outside of it."""
+        known = {stage.name: stage for stage in self.stages}
+        for stage in other.stages:
+            known[stage.name] = known[stage.name] + stage if stage.name in known else stage
+        self.stages = list(known.values())
+        self.changes += [replace(change, path=prefix + change.path) for change in other.changes]
+        self.findings += [
+            replace(finding, path=prefix + finding.path) if finding.path is not None else finding
+            for finding in other.findings
+        ]
 
+
+@contextmanager
+def _machine_errors() -> Iterator[None]:
+    """Turn what this machine refuses (no space left, no permission) into an error with a remedy."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise HatchLambdaError(
+            f"{where}{error.strerror or error}",
+            hint="check the permissions there, and the free space, also where temporary files and caches are",
+        ) from error
+
+
+@_machine_errors()
 def build(project: Project, source: Source, context: Context) -> Package:
     """Build the package of *project*, check it, and only then put it in its place."""
     settings, target = project.settings, project.target
@@ -94,6 +122,7 @@ def build(project: Project, source: Source, context: Context) -> Package:
             jobs=context.jobs,
         )
         log.mark("zip", tree)
+        log.stages[-1] = replace(log.stages[-1], size=zipped.size)
     log.findings += verify.check_zipped(zipped.size)
     return Package(
         tree=tree,
@@ -110,6 +139,7 @@ def build(project: Project, source: Source, context: Context) -> Package:
     )
 
 
+@_machine_errors()
 def plan(project: Project, source: Source, context: Context) -> tuple[list[Change], tuple[slimming.Decision, ...]]:
     """Decide about every file of the package of *project*, and build nothing.
 
@@ -121,31 +151,54 @@ def plan(project: Project, source: Source, context: Context) -> tuple[list[Chang
         return log.changes, slimming.plan(collected.tree, _slim_policy(project.settings))
 
 
-def slim_directory(folder: Path, settings: Settings, context: Context, *, dry_run: bool) -> Slimmed:
+@_machine_errors()
+def slim_directory(
+    folder: Path, settings: Settings, expected: verify.Told, context: Context, *, dry_run: bool
+) -> Slimmed:
     """Slim and strip, in place, what ``pip install --target`` or ``uv pip install --target`` put into *folder*.
 
     In a layer's folder that is ``python`` and ``python/lib/pythonX.Y/site-packages``, each a package of its
-    own to the patterns. A changed file becomes a new one: the old may be a hard link into a cache.
+    own to the patterns. A changed file becomes a new one: the old may be a hard link into a cache. What is not
+    *expected* of the target is told by the layer's folders and the tags of the wheels. Nothing is written
+    before everything is decided.
     """
     log = _Log()
-    slimmed: list[Tree] = []
-    for site in install.site_folders(folder):
-        with workspace(context.cache_dir) as work:
-            before, changes = install.read_tree(site, work, ours=False)
-            log.changes += changes
-            log.mark("install", before)
-            after = _slim(before, settings, context, work, log)
-            if not dry_run:
-                install.write_back(site, after)
-        slimmed.append(after)
+    slimmed: list[tuple[Path, Tree]] = []
+    targets: list[verify.Told] = []
+    with workspace(context.cache_dir) as work:
+        for number, site in enumerate(install.site_folders(folder)):
+            room = work / str(number)
+            room.mkdir()
+            inside = _Log()
+            tree, changes = install.read_tree(site, room, ours=False)
+            inside.changes += changes
+            inside.mark("folder", tree)
+            tags = install.read_tags(tree)
+            told = verify.tell_target(tags)
+            target = verify.Told(
+                runtime=expected.runtime or install.site_runtime(site) or told.runtime,
+                architecture=expected.architecture or told.architecture,
+            )
+            targets.append(target)
+            inside.findings += verify.check_platforms(tags, target)
+            slimmed.append((site, _slim(tree, settings, context, room, inside)))
+            log.take(inside, "" if site == folder else f"{site.relative_to(folder).as_posix()}/")
+        for site, tree in () if dry_run else slimmed:
+            install.write_back(site, tree)
+    everything = Tree(tuple(file for _, tree in slimmed for file in tree))
+    # A folder is not the whole function, which may be larger; so its size is no reason to fail.
+    log.findings += (replace(found, severity=Severity.WARNING) for found in verify.check_unzipped(everything))
     return Slimmed(
-        tree=Tree(tuple(file for tree in slimmed for file in tree)),
+        tree=everything,
         stages=tuple(log.stages),
         changes=tuple(log.changes),
         findings=tuple(log.findings),
+        runtime=_only(target.runtime for target in targets),
+        architecture=_only(target.architecture for target in targets),
     )
 
 
+@_machine_errors()
 def made_here(project: Project, directory: Path) -> list[Path]:
     """Return the packages of *project* that are in *directory* or where ``output`` says, and their leftovers."""
     made = list(archive.packages_in(directory, project.name))
@@ -214,6 +267,12 @@ def _slim(tree: Tree, settings: Settings, context: Context, work: Path, log: _Lo
     log.findings += findings
     log.mark("strip", tree)
     return tree
+
+
+def _only(names: Iterable[str | None]) -> str | None:
+    """Return the one name among *names*; None where there is none, or more."""
+    known = {name for name in names if name is not None}
+    return known.pop() if len(known) == 1 else None
 
 
 def _slim_policy(settings: Settings) -> slimming.SlimPolicy:

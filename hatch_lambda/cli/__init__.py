@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
+import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -13,13 +16,20 @@ from hatch_lambda.errors import HatchLambdaError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_INTERRUPTED = 130
+_INTERRUPTED, _TERMINATED = 130, 143
+"""What a shell reports for programs that SIGINT and SIGTERM ended."""
 
 
 def main() -> None:
     """Run the command line; every error that a user can cause ends in one message and its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal cannot show is no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         hatch_lambda(standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         click.echo("interrupted; an older package was left as it is", err=True)
         sys.exit(_INTERRUPTED)
@@ -31,12 +41,35 @@ def main() -> None:
 
         show_error(error)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        _leave_pipe()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="hatch-lambda")
+def _terminate(*_: object) -> NoReturn:
+    """Leave as after an error, so that nothing half-done stays behind."""
+    sys.exit(_TERMINATED)
+
+
+def _leave_pipe() -> NoReturn:
+    """Leave silently when the reader of the output has left; the interpreter would complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
+
+
+class _InOrder(click.Group):
+    """A group whose help has its commands in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="hatch-lambda", message="%(prog)s %(version)s")
 def hatch_lambda() -> None:
-    """Turn a Python project into a small, reproducible AWS Lambda package."""
+    """Turn a Python project into a small, reproducible AWS Lambda package.
+
+    Settings stand in the table [tool.lambda-slim] of the project's pyproject.toml.
+    """
 
 
 def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,14 +95,14 @@ _CONFIG_SETTING = click.option(
     "config_settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Replace any other setting of [tool.lambda-slim] for this run.",
+    help="Replace any setting of the table [tool.lambda-slim] for this run.",
 )
-_VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show notes and every rule.")
+_VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show notes, and every row of the tables.")
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-@hatch_lambda.command()
+@hatch_lambda.command(short_help="Build the package of a project.")
 @click.argument("project", default=".", metavar="[PROJECT]")
 @click.option("-o", "--output", metavar="FILE", help="Where the zip goes, relative to this folder.")
 @_settings
@@ -77,9 +110,10 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result a
 @_QUIET
 @_VERBOSE
 def build(project: str, output: str | None, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
-    """Build the Lambda package of the project in the folder PROJECT (default: this one)."""
-    import os
+    """Build the Lambda package of the project in the folder PROJECT (default: this one).
 
+    The project needs no build system. Its lock file says what is installed; where there is none, one is made.
+    """
     from hatch_lambda import api
     from hatch_lambda.cli import output as show
 
@@ -90,9 +124,9 @@ def build(project: str, output: str | None, as_json: bool, quiet: bool, verbose:
     show.package(package, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
-@hatch_lambda.command()
+@hatch_lambda.command(short_help="Slim a folder that `pip install --target` filled.")
 @click.argument("directory", metavar="DIR")
-@click.option("--project", metavar="PROJECT", help="Take the settings of the project in this folder.")
+@click.option("--project", metavar="FOLDER", help="Take the settings of the project in FOLDER.")
 @click.option("-n", "--dry-run", is_flag=True, help="Tell what would be done, and write nothing.")
 @_CONFIG_SETTING
 @_JSON
@@ -107,7 +141,10 @@ def slim(
     verbose: bool,
     **options: Any,
 ) -> None:
-    """Slim what `pip install --target DIR` or `uv pip install --target DIR` put into DIR."""
+    """Slim what `pip install --target DIR` or `uv pip install --target DIR` put into DIR.
+
+    In the folder of a layer that is what is below `python/`. Files are replaced, never changed in place.
+    """
     from hatch_lambda import api
     from hatch_lambda.cli import output as show
 
@@ -116,30 +153,36 @@ def slim(
     show.slimmed(slimmed, directory, dry_run=dry_run, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
-@hatch_lambda.command()
+@hatch_lambda.command(short_help="Tell why a file is in the package, or not.")
 @click.argument("path")
 @click.argument("project", default=".", metavar="[PROJECT]")
 @_settings
-def explain(path: str, project: str, **options: Any) -> None:
-    """Tell which rule takes or keeps the file PATH of the package, or the files in the folder PATH."""
+@_JSON
+def explain(path: str, project: str, as_json: bool, **options: Any) -> None:
+    """Tell which rule takes or keeps the file PATH of the package, or each file in the folder PATH.
+
+    PATH is relative to the top of the package; `.` stands for all of it.
+    """
     from hatch_lambda import api
     from hatch_lambda.cli import output as show
 
-    show.decisions(path, *api.explain(project, path, **_given(options)))
+    with show.progress(quiet=as_json, lines=False) as progress:
+        taken, judged = api.explain(project, path, progress=progress, **_given(options))
+    show.decisions(path, taken, judged, as_json=as_json)
 
 
-@hatch_lambda.command()
+@hatch_lambda.command(short_help="Remove the packages of a project.")
 @click.argument("project", default=".", metavar="[PROJECT]")
 @click.option("-n", "--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
 def clean(project: str, dry_run: bool) -> None:
     """Remove the packages that were made of PROJECT, and nothing else."""
     from hatch_lambda import api
+    from hatch_lambda.cli import output as show
 
-    for removed in api.clean(project, dry_run=dry_run):
-        click.echo(f"{'would remove' if dry_run else 'removed'} {removed}")
+    show.cleaned(api.clean(project, dry_run=dry_run), dry_run=dry_run)
 
 
-@hatch_lambda.command()
+@hatch_lambda.command(short_help="Print the JSON Schema of the settings.")
 def schema() -> None:
     """Print the JSON Schema of [tool.lambda-slim]."""
     import json

@@ -1,82 +1,80 @@
-"""What the command shows: the only module that prints."""
+"""What the command shows: the only module that prints.
+
+Results go to standard output, all else to standard error. Only a terminal gets colours, folded lines and a
+moving line; logs and pipes get whole lines.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from hatch_lambda.errors import HatchLambdaError
 from hatch_lambda.model import Silent
-from hatch_lambda.report.text import finding_lines, size
-from hatch_lambda.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA
+from hatch_lambda.report import text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.progress import TaskID
     from typing_extensions import Self
 
-    from hatch_lambda.errors import HatchLambdaError
-    from hatch_lambda.model import Change, Progress
+    from hatch_lambda.model import Change, Finding, Progress
     from hatch_lambda.report import Package, Slimmed
-    from hatch_lambda.slim import Decision
-
-_PERCENT = 100
-_LARGEST = 8
+    from hatch_lambda.slimming import Decision
 
 
 def show_error(error: HatchLambdaError) -> None:
     """Print an error and its remedy to standard error."""
-    console = _console(stderr=True)
-    for number, line in enumerate(error.message.splitlines()):
-        prefix = "[red bold]error:[/] " if number == 0 else "       "
-        console.print(prefix, end="")
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    first, *others = error.message.splitlines() or [""]
+    _say(click.style("error: ", fg="red", bold=True) + first)
+    for line in others:
+        _say(f"       {line}")
     if error.hint:
-        console.print("[cyan] hint:[/] ", end="")
-        console.print(error.hint, markup=False, highlight=False, soft_wrap=True)
+        _say(click.style(" hint: ", fg="cyan") + error.hint)
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Progress]:
-    """Show what a build is doing: a moving line on a terminal, plain lines elsewhere, nothing if *quiet*."""
-    console = _console(stderr=True)
+def progress(*, quiet: bool, lines: bool = True) -> Iterator[Progress]:
+    """Show what a build is doing: a moving line on a terminal, plain *lines* elsewhere, nothing if *quiet*."""
     if quiet:
         yield Silent()
-    elif not console.is_terminal:
-        yield _Lines()
+    elif _is_terminal(stderr=True):
+        with _Bar() as bar:
+            yield bar
     else:
-        with _Bars(console) as bars:
-            yield bars
+        yield _Lines() if lines else Silent()
 
 
 class _Lines:
     """A Progress for logs: a line for each stage."""
 
     def start(self, stage: str, total: int) -> None:  # noqa: ARG002 - Progress
-        click.echo(f"{stage} ...", err=True)
+        _say(f"{stage} ...")
 
     def advance(self, amount: int = 1) -> None:
         """Say nothing: a log keeps every line."""
 
 
-class _Bars:
-    """A Progress for people."""
+class _Bar:
+    """A Progress for people: one line that moves, and is gone at the end."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self) -> None:
         from rich import progress as bars
+        from rich.console import Console
 
         self._progress = bars.Progress(
             bars.SpinnerColumn(),
             bars.TextColumn("{task.description}"),
-            bars.BarColumn(bar_width=30),
+            bars.BarColumn(bar_width=20),
             bars.TimeElapsedColumn(),
-            console=console,
+            console=Console(stderr=True),
             transient=True,
         )
         self._task: TaskID | None = None
@@ -99,24 +97,17 @@ class _Bars:
 
 
 def package(package: Package, *, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Print what was built."""
+    """Print what was built: what matters most comes last, where a terminal shows it."""
     if as_json:
         _print_json(package.to_json())
         return
-    _findings(package, verbose=verbose)
-    if quiet:
-        return
-    console = _console()
-    _slimmed_tables(console, package, verbose=verbose)
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("unzipped", _against(package.tree.size, UNZIPPED_QUOTA, "Lambda's limit"))
-    facts.add_row("zip", _against(package.size, DIRECT_UPLOAD_QUOTA, "a direct upload"))
-    facts.add_row("SHA-256", package.sha256)
-    facts.add_row("CodeSha256", package.code_sha256)
-    facts.add_row("content", package.content_sha256)
-    facts.add_row("target", f"{package.runtime} on {package.architecture}")
-    console.print(facts)
-    click.echo(str(package.path))
+    if not quiet:
+        _print_tables(package, verbose=verbose)
+        _print_lines(text.package_facts(package, width=_width()))
+        click.echo()
+    _findings(package.findings, verbose=verbose)
+    if not quiet:
+        _print(click.style(_near(package.path), bold=True))
 
 
 def slimmed(result: Slimmed, directory: str, *, dry_run: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
@@ -124,70 +115,94 @@ def slimmed(result: Slimmed, directory: str, *, dry_run: bool, as_json: bool, qu
     if as_json:
         _print_json({"directory": directory, "dry_run": dry_run, **result.to_json()})
         return
-    _findings(result, verbose=verbose)
-    if quiet:
-        return
-    _slimmed_tables(_console(), result, verbose=verbose)
-    if dry_run:
-        click.echo(f"{directory}: nothing was written (--dry-run)")
+    if not quiet:
+        _print_tables(result, verbose=verbose)
+        _print_lines(text.slimmed_facts(result, width=_width()))
+        click.echo()
+    _findings(result.findings, verbose=verbose)
+    if not quiet:
+        verdict = "nothing was written (--dry-run)" if dry_run else "done" if result.changes else "nothing to do"
+        _print(click.style(f"{directory}: {verdict}", bold=True))
 
 
-def decisions(path: str, taken: Sequence[Change], judged: Sequence[Decision]) -> None:
+def decisions(path: str, taken: Sequence[Change], judged: Sequence[Decision], *, as_json: bool) -> None:
     """Print why each of some files is, or is not, in the package."""
     if not taken and not judged:
-        raise click.ClickException(f"{path}: neither the dependencies nor the project have such a file")
+        raise HatchLambdaError(
+            f"{path}: neither the dependencies nor the project have such a file or folder",
+            hint="paths are those in the package: relative, with `/`; `.` stands for all of it",
+        )
+    if as_json:
+        _print_json({"files": [*map(_change, taken), *map(_decision, judged)]})
+        return
     for change in taken:
-        click.echo(f"{change.path}: removed by {change.rule}: {change.reason}")
+        _print(f"{change.path}: removed by {change.rule}: {change.reason}")
     for decision in judged:
         verdict = "kept" if decision.kept else "removed"
-        pattern = f" (pattern {decision.pattern!r})" if decision.pattern else ""
+        shown = decision.pattern is not None and decision.pattern not in decision.reason
+        pattern = f" (pattern `{decision.pattern}`)" if shown else ""
         owner = f" [{decision.file.distribution}]" if decision.file.distribution else ""
-        click.echo(f"{decision.file.path}{owner}: {verdict} by {decision.rule}{pattern}: {decision.reason}")
+        _print(f"{decision.file.path}{owner}: {verdict} by {decision.rule}{pattern}: {decision.reason}")
 
 
-def _slimmed_tables(console: Console, result: Slimmed, *, verbose: bool) -> None:
-    stages = _table("stage", "files", "size", "seconds")
-    for stage in result.stages:
-        stages.add_row(stage.name, str(stage.files), size(stage.size), f"{stage.seconds:.2f}")
-    console.print(stages)
-    rules = result.by_rule()
-    if rules:
-        table = _table("removed by", "files", "size")
-        for name, files, saved in rules if verbose else rules[:_LARGEST]:
-            table.add_row(name, str(files), size(saved))
-        _rest(table, rules, verbose=verbose, what="rules")
-        console.print(table)
-    distributions = result.distributions()
-    table = _table("largest", "size")
-    for name, amount in distributions if verbose else distributions[:_LARGEST]:
-        table.add_row(name, size(amount))
-    _rest(table, distributions, verbose=verbose, what="distributions")
-    console.print(table)
+def cleaned(paths: Iterable[Path], *, dry_run: bool) -> None:
+    """Print what was removed, or would be."""
+    for path in paths:
+        _print(f"{'would remove' if dry_run else 'removed'} {_near(path)}")
 
 
-def _rest(table: Table, rows: Sequence[tuple[Any, ...]], *, verbose: bool, what: str) -> None:
-    if not verbose and len(rows) > _LARGEST:
-        rest = sum(row[-1] for row in rows[_LARGEST:])
-        filler = [""] * (len(table.columns) - 2)
-        table.add_row(f"{len(rows) - _LARGEST} other {what} (-v)", *filler, size(rest))
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "path": change.path,
+        "distribution": change.distribution,
+        "kept": False,
+        "rule": change.rule,
+        "pattern": None,
+        "reason": change.reason,
+    }
 
 
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first, overflow="fold")
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "path": decision.file.path,
+        "distribution": decision.file.distribution,
+        "kept": decision.kept,
+        "rule": decision.rule,
+        "pattern": decision.pattern,
+        "reason": decision.reason,
+    }
 
 
-def _against(amount: int, quota: int, name: str) -> str:
-    return f"{size(amount)}, {amount * _PERCENT / quota:.0f} % of {name} ({size(quota)})"
+def _print_tables(result: Slimmed, *, verbose: bool) -> None:
+    for heading, *rows in text.tables(result, width=_width(), everything=verbose):
+        _print(click.style(heading, bold=True))
+        _print_lines(rows)
+        click.echo()
 
 
-def _findings(result: Slimmed, *, verbose: bool) -> None:
-    console = _console(stderr=True)
-    for line in finding_lines(result.findings, notes=verbose):
-        console.print(line, markup=False, highlight=False, style="yellow", soft_wrap=True)
+def _findings(findings: Iterable[Finding], *, verbose: bool) -> None:
+    sys.stdout.flush()
+    for line in text.finding_lines(findings, notes=verbose):
+        _say(click.style(line, fg="yellow"))
+
+
+def _near(path: Path) -> str:
+    """Name *path* as briefly as a person in this folder would."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        _print(line)
+
+
+def _print(line: str) -> None:
+    click.echo(line, color=_is_terminal() and "NO_COLOR" not in os.environ)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True, color=_is_terminal(stderr=True) and "NO_COLOR" not in os.environ)
 
 
 def _print_json(document: dict[str, Any]) -> None:
@@ -195,5 +210,13 @@ def _print_json(document: dict[str, Any]) -> None:
     sys.stdout.write("\n")
 
 
-def _console(*, stderr: bool = False) -> Console:
-    return Console(stderr=stderr, highlight=False)
+def _width() -> int | None:
+    """Return the columns of the terminal; None where the output goes elsewhere, and lines stay whole."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if _is_terminal() else None
+
+
+def _is_terminal(*, stderr: bool = False) -> bool:
+    stream = sys.stderr if stderr else sys.stdout
+    return stream.isatty() and os.environ.get("TERM") != "dumb"

@@ -1,4 +1,3 @@
-
 """The strip stage on real wheels: what they are made of is not for us to imagine."""
 
 import hashlib

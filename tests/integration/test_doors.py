@@ -195,9 +195,7 @@ def test_backend_takes_settings_from_the_front_end(service, shell, tmp_path):
     """``-C lambda.KEY=VALUE`` replaces a setting for one build."""
     project = make_project(tmp_path / "service", backend="hatch_lambda.backend", hook=False)
     shutil.copy(service / "uv.lock", project)
-    shell.uv(
-        *("build", "--wheel", "-C", "lambda.runtime=python3.12", "-C", "lambda.architecture=arm64"), cwd=project
-    )
+    shell.uv(*("build", "--wheel", "-C", "lambda.runtime=python3.12", "-C", "lambda.architecture=arm64"), cwd=project)
 
     assert [path.name for path in (project / "dist").glob("*.zip")] == ["some_service-1.2-python3.12-arm64.zip"]
 

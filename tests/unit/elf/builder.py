@@ -1,4 +1,3 @@
-
 """Build tiny shared objects with the shapes that real wheels have."""
 
 from __future__ import annotations

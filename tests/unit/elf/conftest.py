@@ -1,4 +1,3 @@
-
 """Objects for both architectures, with and without what patchelf does to them."""
 
 import pytest

@@ -1,4 +1,3 @@
-
 """prove() sees each kind of damage that a bug in strip() could do."""
 
 import struct

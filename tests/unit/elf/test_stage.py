@@ -1,4 +1,3 @@
-
 """What the strip stage promises about a tree."""
 
 import os

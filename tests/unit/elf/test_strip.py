@@ -1,4 +1,3 @@
-
 """What strip() promises about one object."""
 
 import ctypes

@@ -1,0 +1,8 @@
+"""The slim stage: take out of a package what no program misses.
+
+``plan`` decides and changes nothing; ``apply`` carries the decisions out.
+"""
+
+from hatch_lambda.slimming.plan import Decision, SlimPolicy, apply, plan
+
+__all__ = ["Decision", "SlimPolicy", "apply", "plan"]

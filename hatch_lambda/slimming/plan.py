@@ -1,0 +1,184 @@
+"""Deciding which files of a package stay, and taking the others out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from packaging.utils import canonicalize_name
+
+from hatch_lambda.model import Change, Stage, Tree
+from hatch_lambda.slimming.code import ELF_MAGIC, Texts, begins_with, is_source
+from hatch_lambda.slimming.conditions import Ask, Undecided, settle
+from hatch_lambda.slimming.dist_info import FILE_LISTS, Metadata, classify, is_leftover, locate, reads_file_lists
+from hatch_lambda.slimming.patterns import ProjectPatterns
+from hatch_lambda.slimming.rules import default_rules, folders_that_hold
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from hatch_lambda.model import File
+    from hatch_lambda.slimming.rules import Rule
+
+_SCRIPTS = "bin/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlimPolicy:
+    """What the project wants to be removed."""
+
+    patterns: tuple[str, ...] = ()
+    """The project's own gitignore patterns: they have the last word about every file."""
+    append_default_patterns: bool = True
+    """Whether the default rules apply."""
+    dist_info: Literal["minimal", "keep", "remove"] = "minimal"
+    keep_dist_info: tuple[str, ...] = ()
+    """Distributions, in any spelling, whose metadata stays (as under ``minimal``) with ``remove``."""
+    scripts: bool = False
+    """Whether the commands of dependencies, in ``bin/``, stay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Whether a file stays, by which rule, and why."""
+
+    file: File
+    kept: bool
+    rule: str
+    reason: str
+    pattern: str | None = None
+    """The pattern that decided, where one did."""
+
+
+def plan(tree: Tree, policy: SlimPolicy) -> tuple[Decision, ...]:
+    """Decide about every file of *tree*, in its order.
+
+    The first that has something to say decides: what no package may have, the project's patterns, the policies
+    for metadata and commands, the default rules. Where a rule depends on what stays, it is asked last. Reads
+    Python code and compiled modules, changes nothing. Raises ConfigurationError for a pattern that is none.
+    """
+    patterns = ProjectPatterns.of(policy.patterns)
+    rules = default_rules() if policy.append_default_patterns else ()
+    folders = folders_that_hold(tree, rules)
+    keep_metadata = {canonicalize_name(name) for name in policy.keep_dist_info}
+    decided: dict[str, Decision] = {}
+    undecided: list[Undecided] = []
+    for file in tree:
+        decision = (
+            _by_installers(file)
+            or _by_project(file, patterns)
+            or _by_metadata(file, policy, keep_metadata)
+            or _by_scripts(file, policy)
+        )if decision is None:
+            asks = [ask for rule in rules if (ask := _ask(rule, file, folders))]
+            if any(ask.rule.unless for ask in asks):
+                undecided.append(Undecided(file=file, asks=tuple(asks)))
+                continue
+            decision = _by_rules(file, asks)
+        decided[file.path] = decision
+    texts = Texts()
+    kept = [decision.file for decision in decided.values() if decision.kept]
+    for file, outcome in settle(undecided, kept, texts):
+        decided[file.path] = Decision(
+            file=file, kept=outcome.kept, rule=outcome.rule, reason=outcome.reason, pattern=outcome.pattern
+        )
+    _keep_file_lists(decided, texts)
+    return tuple(decided[file.path] for file in tree)
+
+
+def apply(decisions: Iterable[Decision]) -> tuple[Tree, tuple[Change, ...]]:
+    """Return the tree of the files that stay, and a Change for each that does not."""
+    decided = tuple(decisions)
+    changes = tuple(
+        Change(
+            stage=Stage.SLIM,
+            path=decision.file.path,
+            rule=decision.rule,
+            reason=decision.reason,
+            before=decision.file.size,
+            after=None,
+            distribution=decision.file.distribution,
+        )
+        for decision in decided
+        if not decision.kept
+    )
+    return Tree.of(decision.file for decision in decided if decision.kept), changes
+
+
+def _by_installers(file: File) -> Decision | None:
+    if not is_leftover(file):
+        return None
+    return Decision(file=file, kept=False, rule="installer-leftovers", reason=Metadata.LEFTOVER.value)
+
+
+def _by_project(file: File, patterns: ProjectPatterns) -> Decision | None:
+    verdict = patterns.judge(file.path)
+    if verdict is None:
+        return None
+    return Decision(
+        file=file,
+        kept=verdict.kept,
+        rule="patterns",
+        reason=f"the project's pattern `{verdict.pattern}` {'keeps' if verdict.kept else 'removes'} it",
+        pattern=verdict.pattern,
+    )
+
+
+def _by_metadata(file: File, policy: SlimPolicy, keep: Collection[str]) -> Decision | None:
+    place = locate(file.path)
+    if place is None:
+        return None
+    name, rest = place
+    if policy.dist_info == "keep":
+        return Decision(file=file, kept=True, rule="dist-info", reason='`dist-info = "keep"` keeps it')
+    if policy.dist_info == "remove" and canonicalize_name(name) not in keep:
+        return Decision(file=file, kept=False, rule="dist-info", reason='`dist-info = "remove"` removes it')
+    metadata = classify(rest)
+    return Decision(file=file, kept=metadata is Metadata.FOR_PROGRAMS, rule="dist-info", reason=metadata.value)
+
+
+def _by_scripts(file: File, policy: SlimPolicy) -> Decision | None:
+    if policy.scripts or file.project or file.distribution is None or not file.path.startswith(_SCRIPTS):
+        return None
+    if begins_with(file, (ELF_MAGIC,)):
+        reason = "a program, not a script: its distribution may run it"
+        return Decision(file=file, kept=True, rule="scripts", reason=reason)
+    reason = "a command for a shell, which a function has not; `scripts = true` keeps it"
+    return Decision(file=file, kept=False, rule="scripts", reason=reason)
+
+
+def _ask(rule: Rule, file: File, folders: Collection[tuple[str, str]]) -> Ask | None:
+    if not rule.may_ask(file) or (pattern := rule.match(file)) is None:
+        return None
+    found = rule.folder(file.path)
+    if rule.holds and (found is None or (rule.name, found[0]) not in folders):
+        return None
+    return Ask(rule=rule, pattern=pattern, folder=found[0] if found else None)
+
+
+def _by_rules(file: File, asks: list[Ask]) -> Decision:
+    if not asks:
+        return Decision(file=file, kept=True, rule="default", reason="no rule asks for its removal")
+    last = asks[-1]
+    return Decision(file=file, kept=False, rule=last.rule.name, reason=last.rule.reason, pattern=last.pattern)
+
+
+def _keep_file_lists(decided: dict[str, Decision], texts: Texts) -> None:
+    """Keep RECORD and its kin where code that stays asks which files distributions installed."""
+    lists = [
+        decision
+        for path, decision in decided.items()
+        if not decision.kept
+        and decision.rule == "dist-info"
+        and decision.reason == Metadata.FOR_INSTALLERS.value
+        and path.rpartition("/")[2] in FILE_LISTS
+    ]
+    if not lists:
+        return
+    for decision in tuple(decided.values()):
+        file = decision.file
+        if decision.kept and is_source(file) and reads_file_lists(file.distribution, texts.of(file)):
+            reason = f"{file.path} asks which files are installed"
+            for entry in lists:
+                decided[entry.file.path] = Decision(file=entry.file, kept=True, rule="dist-info", reason=reason)
+            return

@@ -1,0 +1,150 @@
+"""The default rules, as ``data/rules.toml`` describes them, and which files each of them asks for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pathspec import GitIgnoreSpec
+
+from hatch_lambda.data import load
+from hatch_lambda.slimming.code import begins_with
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pathspec.pattern import RegexPattern
+
+    from hatch_lambda.model import File, Tree
+
+_SUFFIX = re.compile(r"\*(\.[A-Za-z0-9_.]+)")
+_FOLDER = re.compile(r"/?[A-Za-z0-9_/]+/")
+
+
+class Unless(str, Enum):
+    """What spares a file that a rule asks for."""
+
+    IMPORTED = "imported"
+    READ_AT_RUN_TIME = "read-at-run-time"
+    DOTNET = "dotnet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A kind of file that no program misses, and why."""
+
+    name: str
+    reason: str
+    suffixes: tuple[str, ...] = ()
+    """Patterns of the form ``*.suffix``, kept apart because they are many and ``endswith`` is fast.
+
+    They match files only: gitignore's would match below a folder of such a name, too.
+    """
+    folders: tuple[str, ...] = ()
+    """Patterns of the form ``name/`` (at any depth), ``a/b/`` or ``/a/`` (from the top)."""
+    others: tuple[tuple[str, RegexPattern], ...] = ()
+    """All other patterns with their text, in their order."""
+    widens: bool = False
+    """Whether one of the others matches more files; if not, they only exempt."""
+    starts_with: tuple[bytes, ...] = ()
+    unless: Unless | None = None
+    readers: tuple[bytes, ...] = ()
+    spared: frozenset[str] = frozenset()
+    holds: tuple[str, ...] = ()
+    """A folder matches only if one of these names (``fnmatch``) is somewhere below it."""
+    all_files: bool = False
+    """Whether it asks for the project's files and those of no distribution, too."""
+
+    def may_ask(self, file: File) -> bool:
+        """Tell whether *file* is of the kind that default rules may touch: what a project ships, it may read."""
+        if self.all_files:
+            return True
+        return not file.project and file.distribution is not None and file.distribution not in self.spared
+
+    def match(self, file: File) -> str | None:
+        """Return the pattern that matches the path of *file* last and does not exempt it, or None."""
+        path = file.path
+        matched: str | None = None
+        if self.suffixes and path.endswith(self.suffixes):
+            matched = next(f"*{suffix}" for suffix in self.suffixes if path.endswith(suffix))
+        elif self.folders and (folder := self.folder(path)) is not None:
+            matched = folder[1]
+        if matched is None and not self.widens:
+            return None
+        for text, pattern in self.others:
+            if pattern.match_file(path):
+                matched = text if pattern.include else None
+        if matched is not None and self.starts_with and not begins_with(file, self.starts_with):
+            return None
+        return matched
+
+    def folder(self, path: str) -> tuple[str, str] | None:
+        """Return the topmost folder above *path* that a folder pattern names, and that pattern."""
+        for text in self.folders:
+            name = text.strip("/")
+            if "/" in text[:-1]:
+                if path.startswith(f"{name}/"):
+                    return name, text
+            elif path.startswith(text):
+                return name, text
+            elif (start := path.find(f"/{text}")) >= 0:
+                return path[: start + len(text)], text
+        return None
+
+
+@cache
+def default_rules() -> tuple[Rule, ...]:
+    """Return the default rules in their order."""
+    return tuple(_rule(entry) for entry in load("rules.toml")["rule"])
+
+
+def _rule(entry: dict[str, Any]) -> Rule:
+    suffixes: list[str] = []
+    folders: list[str] = []
+    others: list[str] = []
+    for text in entry["patterns"]:
+        if suffix := _SUFFIX.fullmatch(text):
+            suffixes.append(suffix[1])
+        elif _FOLDER.fullmatch(text):
+            folders.append(text)
+        else:
+            others.append(text)
+    compiled = compile_patterns(others)
+    return Rule(
+        name=entry["name"],
+        reason=entry["reason"],
+        suffixes=tuple(suffixes),
+        folders=tuple(folders),
+        others=tuple(zip(others, compiled, strict=True)),
+        widens=any(pattern.include for pattern in compiled),
+        starts_with=tuple(text.encode() for text in entry.get("starts-with", ())),
+        unless=Unless(entry["unless"]) if "unless" in entry else None,
+        readers=tuple(text.encode() for text in entry.get("readers", ())),
+        spared=frozenset(entry.get("spared", ())),
+        holds=tuple(entry.get("holds", ())),
+        all_files=entry.get("all-files", False),
+    )
+
+
+def folders_that_hold(tree: Tree, rules: Iterable[Rule]) -> frozenset[tuple[str, str]]:
+    """Name the folders in which a rule's ``holds`` is fulfilled, each after the rule's name."""
+    return frozenset(
+        (rule.name, found[0])
+        for rule in rules
+        if rule.holds
+        for file in tree
+        if (found := rule.folder(file.path)) and any(fnmatchcase(file.parts[-1], name) for name in rule.holds)
+    )
+
+
+def compile_patterns(lines: Iterable[str]) -> tuple[RegexPattern, ...]:
+    """Compile gitignore patterns.
+
+    The backend is named, because pathspec otherwise takes the best one that is installed, and a package
+    must not depend on what else is. Raises what pathspec raises on a pattern that git would refuse.
+    """
+    return tuple(GitIgnoreSpec.from_lines(lines, backend="simple").patterns)
