@@ -69,7 +69,8 @@ def plan(tree: Tree, policy: SlimPolicy) -> tuple[Decision, ...]:
             or _by_project(file, patterns)
             or _by_metadata(file, policy, keep_metadata)
             or _by_scripts(file, policy)
-        )if decision is None:
+        )
+        if decision is None:
             asks = [ask for rule in rules if (ask := _ask(rule, file, folders))]
             if any(ask.rule.unless for ask in asks):
                 undecided.append(Undecided(file=file, asks=tuple(asks)))
