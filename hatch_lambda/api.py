@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hatch_lambda import pipeline
+from hatch_lambda.cache import Cache
 from hatch_lambda.config import decode
 from hatch_lambda.errors import ArchiveError, ConfigurationError
 from hatch_lambda.model import Progress, Silent
@@ -115,11 +116,9 @@ def overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def context(environment: Mapping[str, str], progress: Progress | None = None) -> pipeline.Context:
     """Return what the pipeline has to know about this process."""
-    from platformdirs import user_cache_path
-
     return pipeline.Context(
         uv=Uv.find(environment),
-        cache_dir=user_cache_path("hatch-lambda", appauthor=False),
+        cache=Cache(root=_cache_dir(environment)),
         jobs=_cores(),
         today=datetime.now(timezone.utc).date(),
         source_date_epoch=_source_date_epoch(environment.get("SOURCE_DATE_EPOCH")),
@@ -139,6 +138,14 @@ def inner_build() -> Iterator[None]:
             del os.environ[INNER_BUILD]
         else:
             os.environ[INNER_BUILD] = before
+
+
+def _cache_dir(environment: Mapping[str, str]) -> Path:
+    """Return the folder of the cache: as ``HATCH_LAMBDA_CACHE_DIR`` says, or where this system has caches."""
+    from platformdirs import user_cache_path
+
+    named = environment.get("HATCH_LAMBDA_CACHE_DIR")
+    return Path(named) if named else user_cache_path("hatch-lambda", appauthor=False)
 
 
 def _cores() -> int:

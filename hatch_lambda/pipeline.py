@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from hatch_lambda import archive, elf, install, locks, slimming, verify
-from hatch_lambda.cache import workspace
+from hatch_lambda import archive, elf, install, locks, parts, slimming, verify
+from hatch_lambda.cache import Cache, workspace
 from hatch_lambda.errors import HatchLambdaError
 from hatch_lambda.model import Severity, Tree
-from hatch_lambda.report import Package, Slimmed, StageResult
+from hatch_lambda.policies import lock_policy, project_policy, slim_policy, strip_policy
+from hatch_lambda.report import Package, Slimmed
+from hatch_lambda.report.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_lambda.config import Settings
-    from hatch_lambda.model import Change, Finding, Progress
+    from hatch_lambda.model import Change, Progress
     from hatch_lambda.process import Uv
     from hatch_lambda.project import Project
 
@@ -31,7 +32,7 @@ class Context:
     """What a door lends to the pipeline: everything that is the machine's and the moment's."""
 
     uv: Uv
-    cache_dir: Path | None
+    cache: Cache
     jobs: int
     """Threads for stripping and compressing."""
     today: date
@@ -53,40 +54,49 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Collected:
-    """Everything that could go into the package, before any of it is judged."""
+class _Run:
+    """One run of the stages: what they are told, where they work, what they report."""
 
-    tree: Tree
-    version: str | None
-    inputs: dict[str, str]
+    settings: Settings
+    context: Context
+    work: Path
+    journal: Journal
 
+    def slim(self, tree: Tree, project: Tree) -> Tree:
+        """Remove what neither *tree* nor the *project* that uses it needs, then symbols from what is left."""
+        self.context.progress.start("slim", 0)
+        decisions = slimming.plan(install.merge(tree, project), slim_policy(self.settings))
+        return self._carry_out(decision for decision in decisions if not decision.file.project)
 
-@dataclass
-class _Log:
-    """What the stages report, in the order in which it happened."""
+    def slim_project(self, own: Tree, dependencies: Tree) -> Tree:
+        """Do the same to the project's own files, about which its dependencies have no say.
 
-    stages: list[StageResult] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    started: float = field(default_factory=time.perf_counter)
+        But where these ask for lists of files, the project's has to be among them.
+        """
+        policy = slim_policy(self.settings)
+        if policy.dist_info == "minimal" and any(file.path.endswith(".dist-info/RECORD") for file in dependencies):
+            policy = replace(policy, dist_info="keep")
+        return self._carry_out(slimming.plan(own, policy))
 
-    def mark(self, stage: str, tree: Tree) -> None:
-        """Note that *stage* left *tree*."""
-        now = time.perf_counter()
-        self.stages.append(StageResult.of(stage, tree, now - self.started))
-        self.started = now
+    def packer(self) -> archive.Packer:
+        """Return what compresses."""
+        context = self.context
+        return archive.Packer(
+            compression=self.settings.compression, cache=context.cache, progress=context.progress, jobs=context.jobs
+        )
 
-    def take(self, other: _Log, prefix: str) -> None:
-        """Add what happened in the folder *prefix*, with its paths as they are seen from outside of it."""
-        known = {stage.name: stage for stage in self.stages}
-        for stage in other.stages:
-            known[stage.name] = known[stage.name] + stage if stage.name in known else stage
-        self.stages = list(known.values())
-        self.changes += [replace(change, path=prefix + change.path) for change in other.changes]
-        self.findings += [
-            replace(finding, path=prefix + finding.path) if finding.path is not None else finding
-            for finding in other.findings
-        ]
+    def _carry_out(self, decisions: Iterable[slimming.Decision]) -> Tree:
+        tree, changes = slimming.apply(decisions)
+        install.refuse_conflicts(tree)
+        self.journal.changes += changes
+        self.journal.mark("slim", tree)
+        context, policy = self.context, strip_policy(self.settings)
+        tree, changes, findings = elf.strip_tree(tree, policy, self.work, context.progress, jobs=context.jobs)
+        tree = install.renew(tree, self.work)
+        self.journal.changes += changes
+        self.journal.findings += findings
+        self.journal.mark("strip", tree)
+        return tree
 
 
 @contextmanager
@@ -105,37 +115,52 @@ def _machine_errors() -> Iterator[None]:
 @_machine_errors()
 def build(project: Project, source: Source, context: Context) -> Package:
     """Build the package of *project*, check it, and only then put it in its place."""
-    settings, target = project.settings, project.target
-    log = _Log()
-    log.findings += verify.check_runtime(target.runtime, guessed=project.runtime_was_guessed, today=context.today)
-    with workspace(context.cache_dir) as work:
-        collected = _collect(project, source, context, work, log)
-        tree = _slim(collected.tree, settings, context, work, log)
-        log.findings += verify.check_handler(tree, settings.handler)
-        log.findings += verify.check_unzipped(tree)
-        verify.raise_errors(log.findings)
-        zipped = archive.write(
-            tree,
-            _output(project, source, collected.version),
-            archive.ArchivePolicy(compression=settings.compression, source_date_epoch=context.source_date_epoch),
-            context.progress,
-            jobs=context.jobs,
-        )
-        log.mark("zip", tree)
-        log.stages[-1] = replace(log.stages[-1], size=zipped.size)
-    log.findings += verify.check_zipped(zipped.size)
+    try:
+        return _build(project, source, context)
+    except archive.DamagedSectionError:
+        return _build(project, source, replace(context, cache=Cache(root=None)))
+
+
+def _build(project: Project, source: Source, context: Context) -> Package:
+    target, timestamp = project.target, archive.Timestamp.of(context.source_date_epoch)
+    journal = Journal()
+    journal.findings += verify.check_runtime(target.runtime, guessed=project.runtime_was_guessed, today=context.today)
+    with workspace(context.cache.root) as work:
+        run = _Run(settings=project.settings, context=context, work=work, journal=journal)
+        own, stored = _take(project, source, timestamp, run)
+        dependencies = stored.part.tree(stored.file)
+        journal.mark("install", own.tree)
+        own_tree = install.set_apart(run.slim_project(own.tree, dependencies), dependencies, stored.part.digests())
+        tree = Tree.of([*dependencies, *own_tree])
+        journal.findings += verify.check_handler(tree, project.settings.handler)
+        journal.findings += verify.check_unzipped(tree)
+        verify.raise_errors(journal.findings)
+        output = _output(project, source, own.version or project.version)
+        try:
+            zipped = archive.write(stored.section, own_tree, output, run.packer(), timestamp)
+        except archive.DamagedSectionError:
+            parts.drop(context.cache, stored.key)
+            raise
+        journal.mark("zip", own_tree)
+    journal.stages[-1] = replace(journal.stages[-1], size=zipped.size)
+    journal.findings += verify.check_zipped(zipped.size)
     return Package(
         tree=tree,
-        stages=tuple(log.stages),
-        changes=tuple(log.changes),
-        findings=tuple(log.findings),
+        stages=tuple(journal.stages),
+        changes=tuple(journal.changes),
+        findings=tuple(journal.findings),
         path=zipped.path,
         size=zipped.size,
         sha256=zipped.sha256,
         content_sha256=zipped.content_sha256,
         runtime=target.runtime.name,
         architecture=target.architecture.value,
-        inputs=collected.inputs,
+        from_cache=not stored.is_new,
+        inputs={
+            "hatch-lambda": version("hatch-lambda"),
+            "deflate": version("deflate"),
+            "build-backend": own.backend or "none",
+        },
     )
 
 
@@ -145,10 +170,11 @@ def plan(project: Project, source: Source, context: Context) -> tuple[list[Chang
 
     Before the decisions come the Changes of the install stage, about which no rule decides.
     """
-    log = _Log()
-    with workspace(context.cache_dir) as work:
-        collected = _collect(project, source, context, work, log)
-        return log.changes, slimming.plan(collected.tree, _slim_policy(project.settings))
+    with workspace(context.cache.root) as work:
+        run = _Run(settings=project.settings, context=context, work=work, journal=Journal())
+        own = install.take_project(project.root, project_policy(project, source.wheel), context.uv, work)
+        tree = install.merge(_install(project, _choose(project, source, run), run), own.tree)
+        return run.journal.changes, slimming.plan(tree, slim_policy(project.settings))
 
 
 @_machine_errors()
@@ -162,14 +188,14 @@ def slim_directory(
     *expected* of the target is told by the layer's folders and the tags of the wheels. Nothing is written
     before everything is decided.
     """
-    log = _Log()
+    journal = Journal()
     slimmed: list[tuple[Path, Tree]] = []
     targets: list[verify.Told] = []
-    with workspace(context.cache_dir) as work:
+    with workspace(context.cache.root) as work:
         for number, site in enumerate(install.site_folders(folder)):
             room = work / str(number)
             room.mkdir()
-            inside = _Log()
+            inside = Journal()
             tree, changes = install.read_tree(site, room, ours=False)
             inside.changes += changes
             inside.mark("folder", tree)
@@ -181,18 +207,19 @@ def slim_directory(
             )
             targets.append(target)
             inside.findings += verify.check_platforms(tags, target)
-            slimmed.append((site, _slim(tree, settings, context, room, inside)))
-            log.take(inside, "" if site == folder else f"{site.relative_to(folder).as_posix()}/")
+            run = _Run(settings=settings, context=context, work=room, journal=inside)
+            slimmed.append((site, run.slim(tree, Tree(()))))
+            journal.take(inside, "" if site == folder else f"{site.relative_to(folder).as_posix()}/")
         for site, tree in () if dry_run else slimmed:
             install.write_back(site, tree)
     everything = Tree(tuple(file for _, tree in slimmed for file in tree))
     # A folder is not the whole function, which may be larger; so its size is no reason to fail.
-    log.findings += (replace(found, severity=Severity.WARNING) for found in verify.check_unzipped(everything))
+    journal.findings += (replace(found, severity=Severity.WARNING) for found in verify.check_unzipped(everything))
     return Slimmed(
         tree=everything,
-        stages=tuple(log.stages),
-        changes=tuple(log.changes),
-        findings=tuple(log.findings),
+        stages=tuple(journal.stages),
+        changes=tuple(journal.changes),
+        findings=tuple(journal.findings),
         runtime=_only(target.runtime for target in targets),
         architecture=_only(target.architecture for target in targets),
     )
@@ -210,62 +237,57 @@ def made_here(project: Project, directory: Path) -> list[Path]:
 
 def resolve_lock(project: Project, source: Source, context: Context, work: Path) -> locks.Lock:
     """Read the lock of *project*, as far as this door may."""
-    return locks.read(project, _lock_policy(project.settings, source), context.uv, work)
+    return locks.read(project, _lock_policy(project, source), context.uv, work)
 
 
-def _collect(project: Project, source: Source, context: Context, work: Path, log: _Log) -> _Collected:
-    """Install the locked distributions, and meanwhile build the project; put both together."""
+def _take(
+    project: Project, source: Source, timestamp: archive.Timestamp, run: _Run
+) -> tuple[install.ProjectPart, parts.StoredPart]:
+    """Come by the project's files and by the dependencies' part: kept since an earlier build, or made now.
+
+    While the project's wheel is being built the dependencies are installed, unless they are known already.
+    """
+    context, settings = run.context, run.settings
     context.progress.start("install", 0)
-    settings, target = project.settings, project.target
+    policy = project_policy(project, source.wheel)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        building = pool.submit(
-            install.take_project,
-            project.root,
-            install.ProjectPolicy(
-                wheel=source.wheel,
-                is_package=project.is_package,
-                handler=settings.handler,
-                include=settings.include,
-                exclude=settings.exclude,
-                scripts=settings.scripts,
-            ),
-            context.uv,
-            work,
+        building = pool.submit(install.take_project, project.root, policy, context.uv, run.work)
+        chosen = _choose(project, source, run)
+        run.journal.findings += chosen.findings
+        key = parts.Key(
+            wheels=chosen.identity,
+            target=str(project.target),
+            policies=(slim_policy(settings), strip_policy(settings)),
+            compression=settings.compression,
+            timestamp=timestamp,
         )
-        lock = resolve_lock(project, source, context, work)
-        log.findings += lock.findings
-        chosen = locks.select(lock, project, target, _lock_policy(settings, source))
-        pinned = locks.pinned(chosen, lock.path.parent) if chosen else None
-        dependencies, changes = install.take_distributions(pinned, target, context.uv, work, cwd=project.root)
+        inside = replace(run, journal=Journal())
+        dependencies = None if parts.is_known(context.cache, key) else _install(project, chosen, inside)
         own = building.result()
-    log.changes += changes
-    tree = install.merge(dependencies, own.tree)
-    log.mark("install", tree)
-    return _Collected(
-        tree=tree,
-        version=own.version or project.version,
-        inputs={
-            "hatch-lambda": version("hatch-lambda"),
-            "deflate": version("deflate"),
-            "build-backend": own.backend or "none",
-            "lock": lock.path.name,
-        },
+    influence = slimming.influence(own.tree)
+    stored = parts.load(context.cache, key, influence)
+    if stored is None:
+        tree = inside.slim(dependencies or _install(project, chosen, inside), own.tree)
+        context.progress.start("compress", tree.size)
+        section = archive.write_section(tree, run.work / "section", inside.packer(), timestamp)
+        inside.journal.mark("zip", tree)
+        part = parts.Part.of(section, tree, inside.journal)
+        stored = parts.store(context.cache, key, influence, part, run.work / "section")
+    run.journal.take(stored.part)
+    return own, stored
+
+
+def _choose(project: Project, source: Source, run: _Run) -> locks.Choice:
+    policy = _lock_policy(project, source)
+    return locks.choose(project, project.target, policy, run.context.uv, run.context.cache, run.work)
+
+
+def _install(project: Project, chosen: locks.Choice, run: _Run) -> Tree:
+    tree, changes = install.take_distributions(
+        chosen.pinned, project.target, run.context.uv, run.work, cwd=project.root
     )
-
-
-def _slim(tree: Tree, settings: Settings, context: Context, work: Path, log: _Log) -> Tree:
-    """Remove what is not needed, then what is not needed of what is left."""
-    context.progress.start("slim", 0)
-    tree, changes = slimming.apply(slimming.plan(tree, _slim_policy(settings)))
-    install.refuse_conflicts(tree)
-    log.changes += changes
-    log.mark("slim", tree)
-    policy = elf.StripPolicy(enabled=settings.strip, exclude=settings.strip_exclude)
-    tree, changes, findings = elf.strip_tree(tree, policy, work, context.progress, jobs=context.jobs)
-    tree = install.renew(tree, work)
-    log.changes += changes
-    log.findings += findings
-    log.mark("strip", tree)
+    run.journal.changes += changes
+    run.journal.mark("install", tree)
     return tree
 
 
@@ -275,25 +297,8 @@ def _only(names: Iterable[str | None]) -> str | None:
     return known.pop() if len(known) == 1 else None
 
 
-def _slim_policy(settings: Settings) -> slimming.SlimPolicy:
-    return slimming.SlimPolicy(
-        patterns=settings.patterns,
-        append_default_patterns=settings.append_default_patterns,
-        dist_info=settings.dist_info,
-        keep_dist_info=settings.keep_dist_info,
-        scripts=settings.scripts,
-    )
-
-
-def _lock_policy(settings: Settings, source: Source) -> locks.LockPolicy:
-    return locks.LockPolicy(
-        lock=settings.lock,
-        require_lock=settings.require_lock,
-        extras=settings.extras,
-        groups=settings.groups,
-        may_create=source.may_create_lock,
-        in_source_tree=source.in_source_tree,
-    )
+def _lock_policy(project: Project, source: Source) -> locks.LockPolicy:
+    return lock_policy(project.settings, may_create=source.may_create_lock, in_source_tree=source.in_source_tree)
 
 
 def _output(project: Project, source: Source, project_version: str | None) -> Path:

@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 INNER_BUILD = "HATCH_LAMBDA_INNER"
 """Set to ``1`` in the environment of builds that the pipeline itself starts: our own hook then does nothing."""
 
+_OF_THIS_HOST = frozenset(
+    {
+        *("UV_COMPILE_BYTECODE", "UV_LINK_MODE"),
+        *("UV_FROZEN", "UV_LOCKED", "UV_NO_SYNC"),
+        *("UV_PROJECT", "UV_WORKING_DIR"),
+        *("UV_CONSTRAINT", "UV_OVERRIDE", "UV_NO_BINARY"),
+        *("UV_NO_DEFAULT_GROUPS", "UV_NO_DEV"),
+    }
+)
+"""Variables that would let uv take another project, other files of the lock, or leave something else behind."""
+
 
 def run(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> str:
     """Run a program to its end and return what it wrote to its standard output.
@@ -99,11 +110,7 @@ def _for_uv(environment: Mapping[str, str]) -> dict[str, str]:
 
     pyenv's shims answer only for the versions that are switched on, and uv gives up at a shim that fails.
     """
-    cleaned = {
-        name: value
-        for name, value in environment.items()
-        if name not in {"UV_COMPILE_BYTECODE", "UV_LINK_MODE", "UV_FROZEN", "UV_LOCKED", "UV_NO_SYNC"}
-    }
+    cleaned = {name: value for name, value in environment.items() if name not in _OF_THIS_HOST}
     versions = Path(environment.get("PYENV_ROOT", "")) / "versions"
     if environment.get("PYENV_ROOT") and "PYENV_VERSION" not in environment and versions.is_dir():
         from packaging.version import InvalidVersion, Version

@@ -70,7 +70,7 @@ class Project:
         except OSError as error:
             raise ConfigurationError(f"{path}: {error.strerror}", hint="it must be a file that can be read") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
+            raise ConfigurationError(f"{path}: not valid TOML: {error}", hint="correct the file") from error
         if problems := list(_wrong_shapes(pyproject)):
             raise ConfigurationError("\n".join(problems), hint=f"correct {path}")
         settings = config.decode(_at(pyproject, config.TABLE) or {}, overrides)
@@ -79,7 +79,8 @@ class Project:
     @property
     def metadata(self) -> Mapping[str, Any]:
         """The ``[project]`` table (PEP 621); empty where there is none."""
-        return self.pyproject.get("project", {})
+        table: Mapping[str, Any] = self.pyproject.get("project", {})
+        return table
 
     @cached_property
     def name(self) -> str:

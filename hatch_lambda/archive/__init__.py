@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from hatch_lambda.archive.format import Entry, Timestamp
 from hatch_lambda.archive.naming import package_name, packages_in, unfinished_of
-from hatch_lambda.archive.writer import ArchivePolicy, Written, write
+from hatch_lambda.archive.pack import Compression, Packer
+from hatch_lambda.archive.writer import DamagedSectionError, Section, StoredSection, Written, write, write_section
 
-__all__ = ["ArchivePolicy", "Written", "package_name", "packages_in", "unfinished_of", "write"]
+__all__ = [
+    "Compression",
+    "DamagedSectionError",
+    "Entry",
+    "Packer",
+    "Section",
+    "StoredSection",
+    "Timestamp",
+    "Written",
+    "package_name",
+    "packages_in",
+    "unfinished_of",
+    "write",
+    "write_section",
+]

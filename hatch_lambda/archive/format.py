@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import stat
 import struct
 import time
@@ -28,6 +29,8 @@ _MADE_ON_UNIX = 3 << 8 | _VERSION_NEEDED
 _NAME_IS_UTF8 = 0x800
 _MS_DOS_DIRECTORY = 0x10
 _FIRST_YEAR, _LAST_YEAR = 1980, 2107
+_FIRST_SECOND = calendar.timegm((_FIRST_YEAR, 1, 1, 0, 0, 0))
+_LAST_SECOND = calendar.timegm((_LAST_YEAR, 12, 31, 23, 59, 59))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,13 @@ class Entry:
     crc32: int
     size: int
     compressed_size: int
+    sha256: str = ""
+    """Of the content, as hexadecimal; not part of the format."""
+
+    @classmethod
+    def of_directory(cls, name: str) -> Entry:
+        """Make the entry of a directory, whose *name* ends with ``/``."""
+        return cls(name=name, executable=False, method=STORED, crc32=0, size=0, compressed_size=0)
 
     @property
     def mode(self) -> int:
@@ -60,14 +70,14 @@ class Timestamp:
     @classmethod
     def of(cls, epoch: int | None) -> Timestamp:
         """Pack a number of seconds since 1970 (UTC); None and all before 1980 give 1980-01-01."""
-        year, month, day, hour, minute, second, *_ = time.gmtime(max(epoch or 0, 0))
-        if year < _FIRST_YEAR:
+        if epoch is None or epoch < _FIRST_SECOND:
             return cls(time=0, date=1 << 5 | 1)
-        if year > _LAST_YEAR:
+        if epoch > _LAST_SECOND:
             raise ArchiveError(
                 f"SOURCE_DATE_EPOCH={epoch}: a zip cannot hold a date after {_LAST_YEAR}",
                 hint="give seconds since 1970-01-01, or unset it",
             )
+        year, month, day, hour, minute, second, *_ = time.gmtime(epoch)
         return cls(
             time=hour << 11 | minute << 5 | second // 2,
             date=(year - _FIRST_YEAR) << 9 | month << 5 | day,
@@ -93,6 +103,11 @@ def local_header(entry: Entry, timestamp: Timestamp) -> bytes:
         )
         + name
     )
+
+
+def local_size(entry: Entry) -> int:
+    """Return the bytes that an entry takes before the central directory, with its header."""
+    return _LOCAL.size + len(_encoded(entry.name)[0]) + entry.compressed_size
 
 
 def central_header(entry: Entry, timestamp: Timestamp, offset: int) -> bytes:

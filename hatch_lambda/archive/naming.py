@@ -26,7 +26,7 @@ def packages_in(directory: Path, name: str) -> Iterator[Path]:
     unfinished = re.compile(rf"\.{package.pattern}\.[0-9a-f]{{8}}\.tmp")
     if directory.is_dir():
         for path in sorted(directory.iterdir()):
-            if package.fullmatch(path.name) or unfinished.fullmatch(path.name):
+            if (package.fullmatch(path.name) or unfinished.fullmatch(path.name)) and not path.is_dir():
                 yield path
 
 

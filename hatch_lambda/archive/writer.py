@@ -1,38 +1,66 @@
-"""Compress the files of a tree on all cores, and write them in one fixed order."""
+"""Write a zip of two parts: the dependencies', which may be ready since an earlier build, and the project's."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
-from concurrent.futures import ThreadPoolExecutor
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Literal
+from itertools import chain
+from typing import IO, TYPE_CHECKING
 
 import deflate
 
 from hatch_lambda.archive import format as zipformat
-from hatch_lambda.archive.format import DEFLATED, STORED, Entry, Timestamp
+from hatch_lambda.archive.format import Entry, Timestamp  # noqa: TC001 - msgspec resolves Entry when it decodes
+from hatch_lambda.cache import digest
 from hatch_lambda.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from concurrent.futures import Future
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from hatch_lambda.model import File, Progress, Tree
+    from typing_extensions import Buffer
 
-_LEVELS = {"fast": 1, "balanced": 7, "smallest": 12}
-"""libdeflate's levels: 7 is smaller than zlib's 9 at a tenth of its time; 12 takes long for the last 3 %."""
+    from hatch_lambda.archive.pack import Packed, Packer
+    from hatch_lambda.model import Tree
+
+_CHUNK = 1 << 20
+
+
+class DamagedSectionError(Exception):
+    """Tell that a section that was kept is not what it was: it has to be made anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArchivePolicy:
-    """All that the bytes of a zip depend on beside the files."""
+class Section:
+    """A run of entries as a zip has them: local headers and data, without a central directory."""
 
-    compression: Literal["fast", "balanced", "smallest"]
-    source_date_epoch: int | None
-    """Seconds since 1970 for the date of every entry; None: 1980-01-01."""
+    entries: tuple[Entry, ...]
+    size: int
+    crc32: int
+    """Of all its bytes."""
+    sha256: str
+
+    @property
+    def files(self) -> tuple[Entry, ...]:
+        """Its entries that are no directories."""
+        return tuple(entry for entry in self.entries if not entry.name.endswith("/"))
+
+    @property
+    def directories(self) -> set[str]:
+        """The names of the directories that it holds."""
+        return {entry.name for entry in self.entries if entry.name.endswith("/")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSection:
+    """A section, and the file that begins with it."""
+
+    section: Section
+    file: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,133 +75,126 @@ class Written:
     """Of names, modes and contents alone: equal for zips that differ only in compression or dates."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Packed:
-    entry: Entry
-    data: bytes | bytearray
-    sha256: bytes
+def write_section(tree: Tree, file: Path, packer: Packer, timestamp: Timestamp) -> Section:
+    """Write the entries of *tree* and their data to *file*, and nothing else; describe them."""
+    with file.open("xb") as stream:
+        return _write_entries(packer.pack(tree, set()), timestamp, stream)
 
 
-def write(tree: Tree, output: Path, policy: ArchivePolicy, progress: Progress, *, jobs: int) -> Written:
-    """Write *tree* as a zip to *output*, which holds the old file or the new one at any time.
+def _write_entries(packed: Iterable[Packed], timestamp: Timestamp, stream: IO[bytes]) -> Section:
+    entries: list[Entry] = []
+    size, crc32, sha256 = 0, 0, hashlib.sha256()
+    for item in packed:
+        parts: tuple[Buffer, ...] = (zipformat.local_header(item.entry, timestamp), item.data)
+        for part in parts:
+            stream.write(part)
+            crc32 = deflate.crc32(part, crc32)
+            sha256.update(part)
+            size += memoryview(part).nbytes
+        entries.append(item.entry)
+    return Section(entries=tuple(entries), size=size, crc32=crc32, sha256=sha256.hexdigest())
 
-    The dependencies' entries come first, then the project's, each part sorted by name; a directory that both
-    have belongs to the first. Raises ArchiveError when the file cannot be written.
+
+def write(first: StoredSection, project: Tree, output: Path, packer: Packer, timestamp: Timestamp) -> Written:
+    """Write *first* and the files of *project* to *output*, which holds the old zip or the new one at any time.
+
+    A directory that both have belongs to the first. Raises DamagedSectionError when *first* was damaged since it
+    was made, and ArchiveError when the zip cannot be written.
     """
-    timestamp = Timestamp.of(policy.source_date_epoch)
-    level = _LEVELS[policy.compression]
-    progress.start("compress", tree.size)
+    if output.is_dir():
+        raise ArchiveError(f"{output}: this is a folder", hint="name a file, such as dist/app.zip")
     try:
-        with _replacing(output) as stream, ThreadPoolExecutor(max_workers=jobs) as pool:
-            packed = _pack_all(_layout(tree), level, pool, progress)
-            zip_digest, content_digest = _write_entries(packed, timestamp, stream)
+        with _replacing(output) as (temporary, stream):
+            _copy(first, temporary, stream)
+            second = _write_entries(packer.pack(project, first.section.directories), timestamp, stream)
+            directory = _central_directory((first.section, second), timestamp)
+            stream.write(directory)
+            stream.flush()
+            sha256 = _checked_digest(first.section, second, directory, temporary, packer)
             size = stream.tell()
     except OSError as error:
         raise ArchiveError(
-            f"{output}: the package could not be written: {error.strerror or error}",
+            f"{output}: the package could not be written: {_facts(error, output)}",
             hint="check the free space and the permissions of that folder; an older package was left as it is",
         ) from error
-    return Written(path=output, size=size, sha256=zip_digest, content_sha256=content_digest)
+    entries = chain(first.section.entries, second.entries)
+    return Written(path=output, size=size, sha256=sha256, content_sha256=_content_digest(entries))
 
 
-def _layout(tree: Tree) -> list[tuple[str, File | None]]:
-    """Return the entries in their order: a name with its file, or a directory's name with None."""
-    layout: list[tuple[str, File | None]] = []
-    directories: set[str] = set()
-    for is_project in (False, True):
-        part: dict[str, File | None] = {}
-        for file in tree:
-            if file.project is not is_project:
-                continue
-            for depth in range(1, len(file.parts)):
-                directory = "/".join(file.parts[:depth]) + "/"
-                if directory not in directories:
-                    directories.add(directory)
-                    part[directory] = None
-            part[file.path] = file
-        layout += sorted(part.items(), key=lambda item: item[0].encode("utf-8", "surrogateescape"))
-    return layout
+def _facts(error: OSError, output: Path) -> str:
+    """Return what went wrong; with the file's name, where it is one that should have been packed."""
+    fact = error.strerror or str(error)
+    return fact if error.filename is None or output.name in str(error.filename) else f"{error.filename}: {fact}"
 
 
-def _pack_all(
-    layout: list[tuple[str, File | None]], level: int, pool: ThreadPoolExecutor, progress: Progress
-) -> Iterator[_Packed]:
-    """Yield the packed entries in order; the largest files are begun first, so that no core idles at the end."""
-    by_size = sorted(range(len(layout)), key=lambda index: -_size(layout[index][1]))
-    futures: list[Future[_Packed] | None] = [None] * len(layout)
-    for index in by_size:
-        name, file = layout[index]
-        if file is not None:
-            futures[index] = pool.submit(_pack, name, file, level, progress)
-    try:
-        for index, (name, _) in enumerate(layout):
-            future = futures[index]
-            futures[index] = None
-            yield future.result() if future else _directory(name)
-    finally:
-        for future in futures:
-            if future is not None:
-                future.cancel()
+def _copy(first: StoredSection, temporary: Path, stream: IO[bytes]) -> None:
+    """Begin the zip with *first*, by the fastest call that the system has; the rest of its file is cut off."""
+    size = first.section.size
+    if not first.file.exists():  # another build may have pruned the cache
+        raise DamagedSectionError
+    if hasattr(os, "copy_file_range"):
+        with first.file.open("rb") as source:
+            left = size
+            try:
+                while left and (copied := os.copy_file_range(source.fileno(), stream.fileno(), left)):
+                    left -= copied
+            except OSError:  # two file systems on an older Linux
+                left = size
+        if not left:
+            stream.seek(size)
+            return
+    shutil.copyfile(first.file, temporary)
+    stream.truncate(size)
+    stream.seek(size)
 
 
-def _size(file: File | None) -> int:
-    return file.size if file else 0
-
-
-def _pack(name: str, file: File, level: int, progress: Progress) -> _Packed:
-    content = file.source.read_bytes()
-    data: bytes | bytearray = deflate.deflate_compress(content, level)
-    method = DEFLATED
-    if len(data) >= len(content):
-        data, method = content, STORED
-    entry = Entry(
-        name=name,
-        executable=file.executable,
-        method=method,
-        crc32=deflate.crc32(content),
-        size=len(content),
-        compressed_size=len(data),
-    )
-    progress.advance(len(content))
-    return _Packed(entry, data, hashlib.sha256(content).digest())
-
-
-def _directory(name: str) -> _Packed:
-    entry = Entry(name=name, executable=False, method=STORED, crc32=0, size=0, compressed_size=0)
-    return _Packed(entry, b"", b"")
-
-
-def _write_entries(packed: Iterator[_Packed], timestamp: Timestamp, stream: IO[bytes]) -> tuple[str, str]:
-    """Write everything, and return the digest of the zip and the digest of its content."""
-    zip_digest, content_digest = hashlib.sha256(), hashlib.sha256()
+def _central_directory(sections: Iterable[Section], timestamp: Timestamp) -> bytes:
+    headers: list[bytes] = []
     offset = 0
-    central: list[bytes] = []
+    for section in sections:
+        for entry in section.entries:
+            headers.append(zipformat.central_header(entry, timestamp, offset))
+            offset += zipformat.local_size(entry)
+    return b"".join(headers) + zipformat.end_record(headers, offset)
 
-    def put(data: bytes | bytearray) -> None:
-        stream.write(data)
-        zip_digest.update(data)
 
-    for item in packed:
-        header = zipformat.local_header(item.entry, timestamp)
-        central.append(zipformat.central_header(item.entry, timestamp, offset))
-        put(header)
-        put(item.data)
-        offset += len(header) + len(item.data)
-        line = f"{item.entry.mode:o} {item.sha256.hex()} {item.entry.name}\n"
-        content_digest.update(line.encode("utf-8"))
-    put(b"".join(central))
-    put(zipformat.end_record(central, offset))
-    return zip_digest.hexdigest(), content_digest.hexdigest()
+def _checked_digest(first: Section, second: Section, directory: bytes, temporary: Path, packer: Packer) -> str:
+    """Return the digest of the zip, having read back the section that was copied.
+
+    The digest of a zip that was made before is known by its parts; then the copy's CRC-32 is enough.
+    """
+    key = digest(first.sha256, second.sha256, hashlib.sha256(directory).hexdigest())
+    known = packer.cache.get("digests", key)
+    crc32, sha256, left = 0, hashlib.sha256(), first.size
+    with temporary.open("rb") as stream:
+        while left and (chunk := stream.read(min(left, _CHUNK))):
+            crc32 = deflate.crc32(chunk, crc32)
+            if known is None:
+                sha256.update(chunk)
+            left -= len(chunk)
+        if left or crc32 != first.crc32:
+            raise DamagedSectionError
+        if known is not None:
+            return known.tobytes().decode("ascii")
+        while chunk := stream.read(_CHUNK):
+            sha256.update(chunk)
+    packer.cache.put("digests", key, sha256.hexdigest().encode("ascii"))
+    return sha256.hexdigest()
+
+
+def _content_digest(entries: Iterable[Entry]) -> str:
+    lines = (f"{entry.mode:o} {entry.sha256} {entry.name}\n" for entry in entries)
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @contextmanager
-def _replacing(output: Path) -> Iterator[IO[bytes]]:
+def _replacing(output: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """Open a new file beside *output* that takes its place when all went well, and vanishes otherwise."""
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as stream:
-            yield stream
+            yield temporary, stream
         temporary.replace(output)
     finally:
         temporary.unlink(missing_ok=True)

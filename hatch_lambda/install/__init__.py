@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from hatch_lambda.errors import InstallError
-from hatch_lambda.install.directory import site_folders, write_back
+from hatch_lambda.install.directory import site_folders, site_runtime, write_back
 from hatch_lambda.install.distributions import read_tree, take_distributions
 from hatch_lambda.install.project import ProjectPart, ProjectPolicy, take_project
 from hatch_lambda.install.records import renew
 from hatch_lambda.install.source import included
+from hatch_lambda.install.wheel_tags import read_tags
 from hatch_lambda.model import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatch_lambda.model import File
 
 __all__ = [
     "ProjectPart",
     "ProjectPolicy",
     "included",
     "merge",
+    "read_tags",
     "read_tree",
     "refuse_conflicts",
     "renew",
+    "set_apart",
     "site_folders",
+    "site_runtime",
     "take_distributions",
     "take_project",
     "write_back",
@@ -41,21 +52,41 @@ def merge(dependencies: Tree, project: Tree) -> Tree:
     return Tree.of(files.values())
 
 
+def set_apart(project: Tree, dependencies: Tree, digests: Mapping[str, str]) -> Tree:
+    """Return the files of *project* that are not among *dependencies* already, which have these SHA-256 *digests*.
+
+    Raises InstallError where both have a file of one name with different content.
+    """
+    owners = {file.path: file.distribution or "a dependency" for file in dependencies}
+    own: list[File] = []
+    for file in project:
+        if file.path not in owners:
+            own.append(file)
+        elif hashlib.sha256(file.source.read_bytes()).hexdigest() != digests[file.path]:
+            own.append(replace(file, rivals=(owners[file.path],)))
+    taken = {file.path for file in own}
+    refuse_conflicts(Tree.of([*own, *(file for file in dependencies if file.path not in taken)]))
+    return Tree.of(own)
+
+
 def refuse_conflicts(tree: Tree) -> None:
     """Raise InstallError if two distributions claim a file that is left, each with other content.
 
     Which of them would win depends on the order of installation, so no choice would be right.
     """
-    conflicts = [file for file in tree if file.rivals]
+    folders = {"/".join(file.parts[:depth]) for file in tree for depth in range(1, len(file.parts))}
+    conflicts = [
+        f"{file.path} differs in {', '.join((file.distribution or 'the project', *file.rivals))}"
+        if file.rivals
+        else f"{file.path} is a file and a folder"
+        for file in tree
+        if file.rivals or file.path in folders
+    ]
     if not conflicts:
         return
-    lines = [
-        f"{file.path} differs in {', '.join((file.distribution or 'the project', *file.rivals))}"
-        for file in conflicts[:_SHOWN]
-    ]
     if len(conflicts) > _SHOWN:
-        lines.append(f"and {len(conflicts) - _SHOWN} more")
+        conflicts[_SHOWN:] = [f"and {len(conflicts) - _SHOWN} more"]
     raise InstallError(
-        "\n".join(lines),
+        "\n".join(conflicts),
         hint="depend on one of them only, or remove the files with tool.lambda-slim.patterns",
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hatch_lambda.errors import CommandError, InstallError
 from hatch_lambda.install import records
+from hatch_lambda.install.directory import is_own
 from hatch_lambda.install.paths import package_path, walk
 from hatch_lambda.install.scripts import entry_point_scripts, with_portable_shebang
 from hatch_lambda.model import Change, File, Stage, Tree
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from hatch_lambda.target import Target
 
 _LEFT_BY_INSTALLERS = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
+_LOCK = ".lock"
+"""With which uv guards the folder of ``--target``."""
 _LEFTOVERS = "installer-leftovers"
 _UPWARDS = re.compile(r"^(\.\./)+")
 
@@ -75,7 +78,7 @@ def read_tree(folder: Path, workspace: Path, *, ours: bool) -> tuple[Tree, tuple
     claims = _claims(folder, strict=ours)
     files: list[File] = []
     changes: list[Change] = []
-    for path, source in walk(folder):
+    for path, source in walk(folder) if ours else walk(folder, is_own):
         status = source.stat()
         owners = claims.get(path, {})
         distribution = min(owners, default=None)
@@ -89,7 +92,7 @@ def read_tree(folder: Path, workspace: Path, *, ours: bool) -> tuple[Tree, tuple
         )
         if distribution is None and ours:
             changes.append(_removed(file, "unrecorded", "no distribution lists it in its RECORD"))
-        elif file.parts[-1] in _LEFT_BY_INSTALLERS and file.parts[0].endswith(".dist-info"):
+        elif path == _LOCK or (file.parts[-1] in _LEFT_BY_INSTALLERS and file.parts[0].endswith(".dist-info")):
             changes.append(_removed(file, _LEFTOVERS, "written by the installer, not by the distribution"))
         else:
             files.append(file)
@@ -112,11 +115,7 @@ def _claims(folder: Path, *, strict: bool) -> dict[str, dict[str, str]]:
 
 
 def _portable_scripts(files: list[File], folder: Path, workspace: Path) -> Iterator[File]:
-    entry_points = {
-        f"bin/{name}": text
-        for declared in folder.glob("*.dist-info/entry_points.txt")
-        for name, text in entry_point_scripts(declared.read_text(encoding="utf-8"))
-    }
+    entry_points = dict(_entry_points(folder))
     scripts = workspace / "scripts"
     for file in files:
         if not file.path.startswith("bin/"):
@@ -132,6 +131,20 @@ def _portable_scripts(files: list[File], folder: Path, workspace: Path) -> Itera
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_bytes(text)
         yield replace(file, path=path, source=source, size=len(text), executable=True)
+
+
+def _entry_points(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for declared in sorted(folder.glob("*.dist-info/entry_points.txt")):
+        for name, text in _declared_scripts(declared):
+            yield f"bin/{name}", text
+
+
+def _declared_scripts(declared: Path) -> list[tuple[str, bytes]]:
+    try:
+        return list(entry_point_scripts(declared.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        where = f"{declared.parent.name}/{declared.name}"
+        raise InstallError(f"{where}: {error}", hint="tell the distribution's authors") from error
 
 
 def _removed(file: File, rule: str, reason: str) -> Change:

@@ -36,26 +36,47 @@ def package_path(name: str, origin: str) -> str:
     return normal
 
 
-def walk(folder: Path, enter: Callable[[str], bool] = lambda _: True) -> Iterator[tuple[str, Path]]:
-    """Yield every file below *folder* with its path relative to it, in no particular order.
+def _all(_: str) -> bool:
+    return True
+
+
+def walk(
+    folder: Path, enter: Callable[[str], bool] = _all, wants: Callable[[str], bool] = _all
+) -> Iterator[tuple[str, Path]]:
+    """Yield the files below *folder* with their paths relative to it, in no particular order.
 
     A symbolic link to a file inside *folder* counts as that file; links to folders are not followed.
-    Folders for whose path *enter* is false are passed over. Raises InstallError for a link that leaves
-    *folder*.
+    Folders for whose path *enter* is false are passed over, and files for whose path *wants* is. Raises
+    InstallError for a link that leaves *folder*, unless it is passed over, and for what cannot be read.
     """
     root = os.path.realpath(folder)
     pending = [("", os.fspath(folder))]
     while pending:
         prefix, directory = pending.pop()
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                path = f"{prefix}{entry.name}"
-                if entry.is_symlink():
-                    _require_inside(entry.path, root, path)
-                if entry.is_file():
-                    yield path, Path(entry.path)
-                elif entry.is_dir(follow_symlinks=False) and enter(path):
+        for entry in _listed(directory):
+            path = f"{prefix}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                if enter(path):
                     pending.append((f"{path}/", entry.path))
+            elif entry.is_symlink():
+                leads_to = Path(entry.path)
+                if wants(path) and (not leads_to.is_dir() or enter(path)):
+                    _require_inside(entry.path, root, path)
+                    if leads_to.is_file():
+                        yield path, leads_to
+            elif entry.is_file(follow_symlinks=False) and wants(path):
+                yield path, Path(entry.path)
+
+
+def _listed(directory: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            return list(entries)
+    except OSError as error:
+        raise InstallError(
+            f"{directory}: {error.strerror}",
+            hint="make the folder readable, or let .gitignore name it if it is no part of the project",
+        ) from error
 
 
 def _require_inside(link: str, root: str, path: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from hatch_lambda.errors import InstallError
 from hatch_lambda.model import Tree
 
 if TYPE_CHECKING:
@@ -35,9 +36,15 @@ def distribution_of(dist_info: str) -> str:
 
 
 def read(record: Path) -> list[Row]:
-    """Read a RECORD file."""
-    text = record.read_text(encoding="utf-8", errors="surrogateescape")
-    return [Row(row[0], row[1] if len(row) > 1 else "") for row in csv.reader(io.StringIO(text)) if row]
+    """Read a RECORD file. Raises InstallError for one that is none."""
+    try:
+        text = record.read_bytes().decode("utf-8", errors="surrogateescape")
+        return [Row(row[0], row[1] if len(row) > 1 else "") for row in csv.reader(io.StringIO(text)) if row]
+    except (OSError, csv.Error) as error:
+        raise InstallError(
+            f"{record.parent.name}/{record.name}: not a readable list of files: {error}",
+            hint="install the distribution anew",
+        ) from error
 
 
 def digest(content: bytes) -> str:
@@ -51,12 +58,12 @@ def renew(tree: Tree, workspace: Path) -> Tree:
 
     Files have gone and changed since the installer wrote it.
     """
-    records = {file.distribution: file for file in tree if _is_record(file)}
+    records = {distribution_of(file.parts[0]): file for file in tree if _is_record(file)}
     if not records:
         return tree
     import collections
 
-    rows: defaultdict[str | None, list[tuple[str, str, str]]] = collections.defaultdict(list)
+    rows: defaultdict[str, list[tuple[str, str, str]]] = collections.defaultdict(list)
     for file in tree:
         if file.distribution in records and not _is_record(file):
             rows[file.distribution].append((file.path, digest(file.source.read_bytes()), str(file.size)))

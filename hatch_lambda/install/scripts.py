@@ -12,15 +12,23 @@ SHEBANG = b"#!/usr/bin/env python3"
 
 _PLACEHOLDER = "/python3"
 _SH_TRAMPOLINE = re.compile(rb"#!/bin/sh\r?\n'''exec' .*\r?\n' '''\r?\n")
-_PYTHON_SHEBANG = re.compile(rb"#!.*python[^\n]*\r?\n")
+_PYTHON_SHEBANG = re.compile(rb"#!([^\n]*[/\\ \t\"])?python[w\d.]*(\.exe)?\"?([ \t][^\n]*)?\r?\n")
 
 
 def entry_point_scripts(entry_points: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and the text of each command that an ``entry_points.txt`` declares."""
+    """Yield the name and the text of each command that an ``entry_points.txt`` declares.
+
+    Raises ValueError for a text that is none.
+    """
+    import configparser
+
     from installer.utils import parse_entrypoints
 
-    for name, module, attribute, section in parse_entrypoints(entry_points):
-        yield name, entry_point_script(name, module, attribute, section)
+    try:
+        for name, module, attribute, section in parse_entrypoints(entry_points):
+            yield name, entry_point_script(name, module, attribute, section)
+    except (configparser.Error, AssertionError) as error:
+        raise ValueError(f"not a list of entry points: {error}") from error
 
 
 def entry_point_script(name: str, module: str, attribute: str, section: str) -> bytes:

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_DEVELOPMENT_FOLDERS = frozenset({"tests", "test", "docs", "__pycache__", "node_modules"})
-_OUTPUT_FOLDERS = frozenset({"build", "dist"})
+_DEVELOPMENT_FOLDERS = frozenset({"tests", "test", "__pycache__", "__pypackages__", "node_modules"})
+_UNLESS_PACKAGES = frozenset({"build", "dist", "docs"})
+"""Folders in the root that hold no product, unless they are import packages."""
+_MARKS_OF_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta/history")
 _DEVELOPMENT_FILES = GitIgnoreSpec.from_lines(
     [
-        *("/setup.py", "/noxfile.py", "/tasks.py", "/fabfile.py", "conftest.py", "test_*.py", "*_test.py"),
+        *("/setup.py", "/noxfile.py", "conftest.py", "test_*.py", "*_test.py"),
         *("*.lock", "/pylock.toml", "/pylock.*.toml", "/pyproject.toml", "*.pyc"),
     ]
 )
@@ -31,19 +33,25 @@ def read_source(root: Path, handler: str | None) -> Tree:
 
     Left out: what git would ignore by the ``.gitignore`` files of the project and its repository, dot files,
     tests, virtual environments, lock files and ``pyproject.toml``. A ``src`` folder that is no package itself
-    counts as the root, unless *handler* names a module in it by ``src.``.
+    counts as the root, unless *handler* names a module in it by ``src.``. Raises ConfigurationError where both
+    have a file of one name.
     """
     chosen = _Selection(root)
-    files = {path: source for path, source in walk(root, chosen.enters) if chosen.has(path)}
+    files = dict(sorted(walk(root, chosen.enters, chosen.has)))
     packages = {top for path in files if path.endswith(".py") and (top := path.rpartition("/")[0].split("/")[0])}
-    flat_src = "src" in packages and "src/__init__.py" not in files and not (handler or "").startswith("src.")
+    flat_src = "src" in packages and "src/__init__.py" not in files and not (handler or "").startswith(("src.", "src/"))
     tree: dict[str, Path] = {}
     for path, source in files.items():
         top, _, rest = path.partition("/")
         if flat_src and top == "src":
-            tree[rest] = source
+            name = rest
         elif (rest and top in packages and top.isidentifier()) or (not rest and path.endswith(".py")):
-            tree[path] = source
+            name = path
+        else:
+            continue
+        if name in tree:
+            raise ConfigurationError(f"{root}: {name} is both in this folder and in src", hint="rename one of them")
+        tree[name] = source
     return Tree.of(_file(path, source) for path, source in tree.items())
 
 
@@ -58,8 +66,17 @@ def select(root: Path, tree: Tree, *, include: tuple[str, ...], exclude: tuple[s
             files.setdefault(path, _file(path, root / path))
     if exclude:
         spec = compile_patterns(exclude, "exclude")
-        files = {path: file for path, file in files.items() if not spec.match_file(path)}
+        files = {path: file for path, file in files.items() if not _is_excluded(root, file, spec)}
     return Tree.of(files.values())
+
+
+def _is_excluded(root: Path, file: File, spec: GitIgnoreSpec) -> bool:
+    """Match a file by its path in the package and, in a ``src`` layout, by its path in the project too."""
+    names = {file.path}
+    if root in file.source.parents:
+        names.add(file.source.relative_to(root).as_posix())
+    results = [spec.check_file(name) for name in names]
+    return bool(max(results, key=lambda result: -1 if result.index is None else result.index).include)
 
 
 def included(root: Path, patterns: tuple[str, ...]) -> list[str]:
@@ -69,23 +86,20 @@ def included(root: Path, patterns: tuple[str, ...]) -> list[str]:
     """
     spec = compile_patterns(patterns, "include")
     chosen = _Selection(root)
-    matched: set[int] = set()
-    paths = []
-    for path, _ in walk(root, lambda path: not chosen.is_environment(path)):
-        result = spec.check_file(path)
-        if result.include:
-            paths.append(path)
-        if result.index is not None:
-            matched.add(result.index)
+    paths = sorted(path for path, _ in walk(root, lambda path: not chosen.is_environment(path), spec.match_file))
     unmatched = [
-        text for index, text in enumerate(patterns) if index not in matched and not text.startswith(("!", "#"))
+        text
+        for text in patterns
+        if text.strip()
+        and not text.startswith(("!", "#"))
+        and not any(map(compile_patterns([text], "include").match_file, paths))
     ]
-    if unmatched and not paths:
+    if unmatched:
         raise ConfigurationError(
             f"tool.lambda-slim.include: no file of the project matches {', '.join(map(repr, unmatched))}",
             hint=f"patterns are relative to {root}; an input outside the project cannot be included",
         )
-    return sorted(paths)
+    return paths
 
 
 def compile_patterns(patterns: Iterable[str], key: str) -> GitIgnoreSpec:
@@ -101,7 +115,9 @@ class _Selection:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._above = tuple(_gitignores_above(root))
+        self._above: tuple[tuple[GitIgnoreSpec, str], ...] = tuple(_gitignores_above(root))
+        if _verdict((spec, way) for spec, way in self._above):
+            self._above = ()  # a project that its repository ignores as a whole
         self._inside: dict[str, GitIgnoreSpec | None] = {}
 
     def enters(self, path: str) -> bool:
@@ -111,7 +127,7 @@ class _Selection:
             name.startswith(".")
             or name in _DEVELOPMENT_FOLDERS
             or name.endswith((".egg-info", ".dist-info"))
-            or (path in _OUTPUT_FOLDERS and not (self._root / path / "__init__.py").exists())
+            or (path in _UNLESS_PACKAGES and not (self._root / path / "__init__.py").exists())
             or self.is_environment(path)
         )
         return not (tooling or self._is_ignored(f"{path}/"))
@@ -122,17 +138,12 @@ class _Selection:
         return not (name.startswith(".") or _DEVELOPMENT_FILES.match_file(path) or self._is_ignored(path))
 
     def is_environment(self, path: str) -> bool:
-        """Tell whether the folder at *path* is a virtual environment or a repository's own."""
+        """Tell whether the folder at *path* is an environment with a Python in it, or a repository's own."""
         folder = self._root / path
-        return folder.name == ".git" or (folder / "pyvenv.cfg").is_file()
+        return folder.name == ".git" or any((folder / mark).is_file() for mark in _MARKS_OF_ENVIRONMENTS)
 
     def _is_ignored(self, path: str) -> bool:
-        verdict = False
-        for spec, name in self._gitignores(path):
-            result = spec.check_file(name)
-            if result.include is not None:
-                verdict = result.include
-        return verdict
+        return _verdict(self._gitignores(path))
 
     def _gitignores(self, path: str) -> Iterator[tuple[GitIgnoreSpec, str]]:
         """Yield each ``.gitignore`` that speaks about *path*, outermost first, with the path as it sees it."""
@@ -146,6 +157,16 @@ class _Selection:
             own = self._inside[folder]
             if own is not None:
                 yield own, path[len(folder) + 1 :] if folder else path
+
+
+def _verdict(speakers: Iterable[tuple[GitIgnoreSpec, str]]) -> bool:
+    """Let each ``.gitignore`` speak about the path as it sees it; the last that has an opinion is right."""
+    verdict = False
+    for spec, path in speakers:
+        result = spec.check_file(path)
+        if result.include is not None:
+            verdict = result.include
+    return verdict
 
 
 def _gitignores_above(root: Path) -> Iterator[tuple[GitIgnoreSpec, str]]:
@@ -162,11 +183,20 @@ def _gitignores_above(root: Path) -> Iterator[tuple[GitIgnoreSpec, str]]:
 
 
 def _gitignore(folder: Path) -> GitIgnoreSpec | None:
+    """Read a ``.gitignore`` as git does: what cannot be read or is no pattern ignores nothing."""
     try:
-        lines = (folder / ".gitignore").read_text(encoding="utf-8").splitlines()
-    except (FileNotFoundError, NotADirectoryError):
+        text = (folder / ".gitignore").read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError:
         return None
-    return GitIgnoreSpec.from_lines(lines)
+    return GitIgnoreSpec.from_lines(filter(_is_pattern, text.split("\n")))
+
+
+def _is_pattern(line: str) -> bool:
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except GitIgnorePatternError:
+        return False
+    return True
 
 
 def _file(path: str, source: Path) -> File:

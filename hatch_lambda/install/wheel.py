@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import configparser
+import lzma
 import os
 import shutil
 import warnings
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
+from zipfile import BadZipFile
 
 from installer.destinations import WheelDestination
+from installer.exceptions import InstallerError
 from installer.records import RecordEntry
 
 from hatch_lambda.errors import CommandError, InstallError
@@ -26,6 +31,12 @@ if TYPE_CHECKING:
 
     from hatch_lambda.process import Uv
 
+_DAMAGE = (
+    *(InstallerError, BadZipFile, zlib.error, lzma.LZMAError, configparser.Error),
+    *(ValueError, OSError, LookupError, EOFError, RuntimeError, AssertionError),
+)
+"""What reading a wheel that is none may raise, in installer, zipfile and below."""
+
 
 def build_wheel(root: Path, uv: Uv, workspace: Path) -> Path:
     """Build the wheel of the project in *root* with its own build backend, isolated, and return its path.
@@ -34,7 +45,7 @@ def build_wheel(root: Path, uv: Uv, workspace: Path) -> Path:
     """
     folder = workspace / "wheel"
     try:
-        uv.run("build", "--wheel", "--quiet", "--out-dir", folder, root, cwd=root, **{INNER_BUILD: "1"})
+        uv.run("build", "--wheel", "--out-dir", folder, root, cwd=root, **{INNER_BUILD: "1"})
     except CommandError as error:
         raise InstallError(
             f"{root}: the project's wheel could not be built:\n{error.tail()}",
@@ -50,20 +61,24 @@ def unpack(wheel: Path, workspace: Path, *, scripts: bool) -> Tree:
     Every file is checked against the wheel's RECORD. The commands come with *scripts* only.
     """
     from installer import install
-    from installer.exceptions import InstallerError
     from installer.sources import WheelFile
     from packaging.utils import parse_wheel_filename
 
-    name, *_ = parse_wheel_filename(wheel.name)
-    destination = _Destination(folder=workspace / "project", distribution=name, scripts=scripts)
     try:
+        name, *_ = parse_wheel_filename(wheel.name)
+        destination = _Destination(folder=workspace / "project", distribution=name, scripts=scripts)
         with WheelFile.open(wheel) as source, warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # installer skips __pycache__, as we do
             source.validate_record()
             install(source, destination, {})
-    except (InstallerError, ValueError, OSError, KeyError) as error:
-        raise InstallError(f"{wheel.name}: not a usable wheel: {error}", hint="build it anew") from error
+    except _DAMAGE as error:
+        raise InstallError(f"{wheel.name}: not a usable wheel: {_facts(error)}", hint="build it anew") from error
     return Tree.of(destination.files.values())
+
+
+def _facts(error: Exception) -> str:
+    issues = getattr(error, "issues", None)
+    return "\n".join(map(str, issues)) if issues else str(error) or type(error).__name__
 
 
 @dataclass(kw_only=True)

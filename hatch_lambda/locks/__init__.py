@@ -4,6 +4,7 @@ The normal form of every lock is :class:`packaging.pylock.Pylock` (PEP 751). A f
 entry in :data:`hatch_lambda.locks.discovery.FORMATS`.
 """
 
+from hatch_lambda.locks.choice import Choice, choose
 from hatch_lambda.locks.lock import RESOLVED_NAME, Lock, LockPolicy
 from hatch_lambda.locks.pylock import dump, pinned, rebase
 from hatch_lambda.locks.reading import read
@@ -11,8 +12,10 @@ from hatch_lambda.locks.selection import select
 
 __all__ = [
     "RESOLVED_NAME",
+    "Choice",
     "Lock",
     "LockPolicy",
+    "choose",
     "dump",
     "pinned",
     "read",

@@ -26,13 +26,22 @@ class StageResult:
     name: str
     files: int
     size: int
-    """Bytes, unzipped."""
+    """Bytes of the files, unzipped; after the last stage of a build, of the zip."""
     seconds: float
 
     @classmethod
     def of(cls, name: str, tree: Tree, seconds: float) -> StageResult:
         """Describe *tree* after the stage *name*."""
         return cls(name=name, files=len(tree), size=tree.size, seconds=seconds)
+
+    def __add__(self, other: StageResult) -> StageResult:
+        """Add the same stage of another folder."""
+        return StageResult(
+            name=self.name,
+            files=self.files + other.files,
+            size=self.size + other.size,
+            seconds=self.seconds + other.seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +52,23 @@ class Slimmed:
     stages: tuple[StageResult, ...]
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
+    runtime: str | None
+    """The Lambda runtime that it is for; None where every one will do, or nothing tells."""
+    architecture: str | None
 
     def distributions(self) -> list[tuple[str, int]]:
         """Return each distribution with its bytes in the package, largest first."""
         sizes: Counter[str] = Counter()
         for file in self.tree:
-            sizes[file.distribution or "(project)"] += file.size
+            sizes[file.distribution or ("(project)" if file.project else "(no distribution)")] += file.size
         return sizes.most_common()
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as a document of plain values."""
         return {
             "schema_version": SCHEMA_VERSION,
+            "runtime": self.runtime,
+            "architecture": self.architecture,
             "files": len(self.tree),
             "unzipped_bytes": self.tree.size,
             "unzipped_quota_bytes": UNZIPPED_QUOTA,
@@ -111,8 +125,8 @@ class Package(Slimmed):
     """Bytes of the zip."""
     sha256: str
     content_sha256: str
-    runtime: str
-    architecture: str
+    from_cache: bool
+    """Whether the dependencies' part was ready since an earlier build."""
     inputs: Mapping[str, str]
     """What the bytes depend on beside the project: names and versions."""
 
@@ -125,13 +139,12 @@ class Package(Slimmed):
         """Return the result as a document of plain values."""
         return {
             "zip": str(self.path),
-            "runtime": self.runtime,
-            "architecture": self.architecture,
             "zip_bytes": self.size,
             "direct_upload_quota_bytes": DIRECT_UPLOAD_QUOTA,
             "sha256": self.sha256,
             "code_sha256": self.code_sha256,
             "content_sha256": self.content_sha256,
+            "dependencies_from_cache": self.from_cache,
             "inputs": dict(self.inputs),
             **Slimmed.to_json(self),
         }

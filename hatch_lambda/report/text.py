@@ -1,27 +1,38 @@
-"""Numbers and findings in words, for a terminal, a log and a build tool's output alike."""
+"""Results in words, for a terminal, a log and a build tool's output alike."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hatch_lambda.model import Severity
+from hatch_lambda.report.layout import facts, table
+from hatch_lambda.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hatch_lambda.model import Finding
-    from hatch_lambda.report import Package
+    from hatch_lambda.report import Package, Slimmed
 
+_Row = TypeVar("_Row")
+
+_UNITS = ("kB", "MB", "GB")
 _KILO = 1000
+_PERCENT = 100
+_SHOWN = 8
+"""Rules and distributions that are listed, unless all are wanted."""
 
 
 def size(count: int) -> str:
     """Return a number of bytes as people say it: ``61.2 MB`` (10^6 bytes)."""
     if count < _KILO:
         return f"{count} B"
-    if count < _KILO * _KILO:
-        return f"{count / _KILO:.1f} kB"
-    return f"{count / _KILO / _KILO:.1f} MB"
+    amount = count / _KILO
+    for unit in _UNITS:
+        if round(amount, 1) < _KILO or unit == _UNITS[-1]:
+            break
+        amount /= _KILO
+    return f"{amount:.1f} {unit}"
 
 
 def finding_lines(findings: Iterable[Finding], *, notes: bool = False) -> Iterator[str]:
@@ -40,3 +51,63 @@ def summary_line(package: Package) -> str:
         f"{package.path}: {size(package.size)} zipped, {size(package.tree.size)} unzipped,"
         f" {len(package.tree)} files for {package.runtime} on {package.architecture}"
     )
+
+
+def tables(result: Slimmed, *, width: int | None, everything: bool) -> Iterator[list[str]]:
+    """Yield the tables of a result, each as its lines with the heading first.
+
+    With *everything* no row is left out.
+    """
+    stages = [(stage.name, f"{stage.files}", size(stage.size), f"{stage.seconds:.2f}") for stage in result.stages]
+    yield list(table([("stage", "files", "size", "seconds"), *stages], width))
+    if rules := result.by_rule():
+        rows = [(name, f"{files}", size(saved)) for name, files, saved in _shown(rules, everything=everything)]
+        if rest := rules[len(rows) :]:
+            more = sum(files for _, files, _ in rest), sum(saved for _, _, saved in rest)
+            rows.append((_others(rest, "rule"), f"{more[0]}", size(more[1])))
+        yield list(table([("rule", "files", "saved"), *rows], width))
+    if distributions := result.distributions():
+        lines = [(name, size(amount)) for name, amount in _shown(distributions, everything=everything)]
+        if left := distributions[len(lines) :]:
+            lines.append((_others(left, "distribution"), size(sum(amount for _, amount in left))))
+        yield list(table([("distribution", "size"), *lines], width))
+
+
+def slimmed_facts(result: Slimmed, *, width: int | None) -> list[str]:
+    """Return the lines that say what a slimmed folder is for and how large it is."""
+    return list(facts([("target", _target(result)), ("unzipped", _unzipped(result))], width))
+
+
+def package_facts(package: Package, *, width: int | None) -> list[str]:
+    """Return the lines that identify a package and compare it with what Lambda takes."""
+    rows = [
+        ("target", _target(package)),
+        ("unzipped", _unzipped(package)),
+        ("zipped", _against(package.size, DIRECT_UPLOAD_QUOTA, "a direct upload")),
+        ("SHA-256", package.sha256),
+        ("CodeSha256", package.code_sha256),
+        ("content", package.content_sha256),
+    ]
+    return list(facts(rows, width))
+
+
+def _shown(rows: Sequence[_Row], *, everything: bool) -> Sequence[_Row]:
+    # A line that says "1 other" takes the place of the one that it hides.
+    return rows if everything or len(rows) <= _SHOWN + 1 else rows[:_SHOWN]
+
+
+def _others(rest: Sequence[object], noun: str) -> str:
+    return f"{len(rest)} other {noun}s (-v)"
+
+
+def _target(result: Slimmed) -> str:
+    names = [name for name in (result.runtime, result.architecture) if name is not None]
+    return " on ".join(names) or "any, as far as the wheels tell"
+
+
+def _unzipped(result: Slimmed) -> str:
+    return _against(result.tree.size, UNZIPPED_QUOTA, "Lambda's limit")
+
+
+def _against(amount: int, quota: int, name: str) -> str:
+    return f"{size(amount)}, {amount * _PERCENT / quota:.0f} % of {name} ({size(quota)})"

@@ -3,6 +3,7 @@
 ``plan`` decides and changes nothing; ``apply`` carries the decisions out.
 """
 
+from hatch_lambda.slimming.influence import influence
 from hatch_lambda.slimming.plan import Decision, SlimPolicy, apply, plan
 
-__all__ = ["Decision", "SlimPolicy", "apply", "plan"]
+__all__ = ["Decision", "SlimPolicy", "apply", "influence", "plan"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hatch_lambda.errors import VerificationError
 from hatch_lambda.model import Severity
 from hatch_lambda.verify.handler import check_handler
+from hatch_lambda.verify.platforms import Told, check_platforms, tell_target
 from hatch_lambda.verify.quotas import check_unzipped, check_zipped
 from hatch_lambda.verify.runtime import check_runtime
 
@@ -15,7 +16,16 @@ if TYPE_CHECKING:
 
     from hatch_lambda.model import Finding
 
-__all__ = ["check_handler", "check_runtime", "check_unzipped", "check_zipped", "raise_errors"]
+__all__ = [
+    "Told",
+    "check_handler",
+    "check_platforms",
+    "check_runtime",
+    "check_unzipped",
+    "check_zipped",
+    "raise_errors",
+    "tell_target",
+]
 
 
 def raise_errors(findings: Iterable[Finding]) -> None:

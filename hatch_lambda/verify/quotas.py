@@ -19,7 +19,14 @@ _NAMED = 3
 
 
 def check_unzipped(tree: Tree) -> Iterator[Finding]:
-    """Find a tree that is larger than a function may be unzipped."""
+    """Find a tree that is larger than a function may be unzipped, or empty."""
+    if not tree.files:
+        yield Finding(
+            code="HL008",
+            severity=Severity.ERROR,
+            message="the package is empty: there is no Python module in the project, and no dependency",
+            hint="name the folder of a project; `hatch-lambda explain .` tells what became of its files",
+        )
     if tree.size <= UNZIPPED_QUOTA:
         return
     sizes: Counter[str] = Counter()

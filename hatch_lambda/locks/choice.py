@@ -1,0 +1,67 @@
+"""What the lock chooses for a target, in the form that the install stage and the caches need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hatch_lambda.cache import digest
+from hatch_lambda.locks.fingerprint import fingerprint
+from hatch_lambda.model import Finding  # noqa: TC001 - msgspec resolves it when it decodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from hatch_lambda.cache import Cache
+    from hatch_lambda.locks.lock import LockPolicy
+    from hatch_lambda.model import LockedWheel
+    from hatch_lambda.process import Uv
+    from hatch_lambda.project import Project
+    from hatch_lambda.target import Target
+
+_SELECTIONS = "selections"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The wheels of a target."""
+
+    identity: str
+    """A digest of their names and hashes: with the same identity the same bytes are installed."""
+    pinned: str | None
+    """A ``pylock.toml`` that lists these wheels and no others; None where there are none."""
+    lock: str
+    """Name of the lock file."""
+    findings: tuple[Finding, ...] = ()
+
+
+def choose(project: Project, target: Target, policy: LockPolicy, uv: Uv, cache: Cache, workspace: Path) -> Choice:
+    """Read the project's lock and choose its wheels for *target*, or remember what was chosen from the same files.
+
+    Raises what ``read`` and ``select`` raise.
+    """
+    key = fingerprint(project, target, policy, uv)
+    if key is not None and (kept := cache.get(_SELECTIONS, key)) is not None:
+        return msgspec.json.decode(kept, type=Choice)
+    from hatch_lambda.locks.pylock import pinned
+    from hatch_lambda.locks.reading import read
+    from hatch_lambda.locks.selection import select
+
+    lock = read(project, policy, uv, workspace)
+    wheels = select(lock, project, target, policy)
+    choice = Choice(
+        identity=_identity(wheels),
+        pinned=pinned(wheels, lock.path.parent) if wheels else None,
+        lock=lock.path.name,
+        findings=lock.findings,
+    )
+    if key is not None and not lock.findings:
+        cache.put(_SELECTIONS, key, msgspec.json.encode(choice))
+    return choice
+
+
+def _identity(wheels: Iterable[LockedWheel]) -> str:
+    return digest([(wheel.wheel.filename, sorted(wheel.wheel.hashes.items())) for wheel in wheels])

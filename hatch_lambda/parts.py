@@ -1,0 +1,134 @@
+"""The dependencies' part of a package, kept ready for the next build that has the same.
+
+It is kept under a key of everything that can change it, as two entries of the cache: the section of the zip, which
+is copied as it is, and the description of what is in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache as memoized
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hatch_lambda.archive import Section, StoredSection
+from hatch_lambda.cache import digest
+from hatch_lambda.model import Change, File, Finding, Tree
+from hatch_lambda.report import StageResult  # noqa: TC001 - msgspec resolves it when it decodes
+
+if TYPE_CHECKING:
+    from hatch_lambda.archive import Timestamp
+    from hatch_lambda.cache import Cache
+    from hatch_lambda.report.journal import Journal
+
+_PARTS, _SECTIONS, _KNOWN = "parts", "sections", "known"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """Everything that can change the part, but for what the project's own code does to it."""
+
+    wheels: str
+    target: str
+    policies: tuple[object, ...]
+    compression: str
+    timestamp: Timestamp
+
+    def digest(self, influence: str = "") -> str:
+        """Return it as the cache needs it, with the *influence* of the project's code (see ``slimming``)."""
+        return digest(self, influence, _tool(), version("deflate"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The section of the zip, and what its making told."""
+
+    section: Section
+    distributions: tuple[str | None, ...]
+    """Whose each of the section's files is, in their order."""
+    stages: tuple[StageResult, ...]
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def of(cls, section: Section, tree: Tree, journal: Journal) -> Part:
+        """Describe *section*, which holds the files of *tree*."""
+        owners = {file.path: file.distribution for file in tree}
+        return cls(
+            section=section,
+            distributions=tuple(owners[entry.name] for entry in section.files),
+            stages=tuple(journal.stages),
+            changes=tuple(journal.changes),
+            findings=tuple(journal.findings),
+        )
+
+    def tree(self, file: Path) -> Tree:
+        """Return its files as a tree; their bytes are compressed in *file*."""
+        return Tree.of(
+            File(path=entry.name, source=file, size=entry.size, executable=entry.executable, distribution=owner)
+            for entry, owner in zip(self.section.files, self.distributions, strict=True)
+        )
+
+    def digests(self) -> dict[str, str]:
+        """Return the SHA-256 of each file's content, as hexadecimal, by its path."""
+        return {entry.name: entry.sha256 for entry in self.section.files}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPart:
+    """A part, and where it is kept."""
+
+    part: Part
+    key: str
+    file: Path
+    """It begins with the part's section."""
+    is_new: bool
+    """Whether this build made it."""
+
+    @property
+    def section(self) -> StoredSection:
+        """The section as the archive stage takes it."""
+        return StoredSection(section=self.part.section, file=self.file)
+
+
+def is_known(cache: Cache, key: Key) -> bool:
+    """Tell whether there was a part under *key*, with whatever influence: it is likely still there."""
+    return cache.get(_KNOWN, key.digest()) is not None
+
+
+def load(cache: Cache, key: Key, influence: str) -> StoredPart | None:
+    """Return the part, if both of its entries are there; its times are those of now: none."""
+    name = key.digest(influence)
+    document = cache.get(_PARTS, name)
+    file = cache.file(_SECTIONS, name) if document is not None else None
+    if document is None or file is None:
+        return None
+    part = msgspec.msgpack.decode(document, type=Part)
+    stages = tuple(replace(stage, seconds=0.0) for stage in part.stages)
+    return StoredPart(part=replace(part, stages=stages), key=name, file=file, is_new=False)
+
+
+def store(cache: Cache, key: Key, influence: str, part: Part, file: Path) -> StoredPart:
+    """Keep *part*, whose section is all that is in *file*; that file is moved to where the cache has it."""
+    name = key.digest(influence)
+    kept = cache.adopt(_SECTIONS, name, file, part.section.sha256)
+    cache.put(_PARTS, name, msgspec.msgpack.encode(part))
+    cache.put(_KNOWN, key.digest(), b"")
+    return StoredPart(part=part, key=name, file=kept, is_new=True)
+
+
+def drop(cache: Cache, key: str) -> None:
+    """Forget the part under *key*."""
+    cache.drop(_PARTS, key)
+    cache.drop(_SECTIONS, key)
+
+
+@memoized
+def _tool() -> str:
+    """Return a digest of this very program: an older part must not meet newer rules, in development neither."""
+    package = Path(__file__).parent
+    sources = sorted(path for pattern in ("**/*.py", "**/*.toml") for path in package.glob(pattern))
+    return digest(*((path.relative_to(package).as_posix(), path.read_bytes()) for path in sources))

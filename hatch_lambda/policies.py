@@ -1,0 +1,57 @@
+"""What each stage has to know of the settings, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hatch_lambda.elf import StripPolicy
+from hatch_lambda.install import ProjectPolicy
+from hatch_lambda.locks import LockPolicy
+from hatch_lambda.slimming import SlimPolicy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hatch_lambda.config import Settings
+    from hatch_lambda.project import Project
+
+
+def lock_policy(settings: Settings, *, may_create: bool, in_source_tree: bool) -> LockPolicy:
+    """Return the lock stage's, for a door that may do so much."""
+    return LockPolicy(
+        lock=settings.lock,
+        require_lock=settings.require_lock,
+        extras=settings.extras,
+        groups=settings.groups,
+        may_create=may_create,
+        in_source_tree=in_source_tree,
+    )
+
+
+def project_policy(project: Project, wheel: Path | None) -> ProjectPolicy:
+    """Return the install stage's for the project itself."""
+    settings = project.settings
+    return ProjectPolicy(
+        wheel=wheel,
+        is_package=project.is_package,
+        handler=settings.handler,
+        include=settings.include,
+        exclude=settings.exclude,
+        scripts=settings.scripts,
+    )
+
+
+def slim_policy(settings: Settings) -> SlimPolicy:
+    """Return the slim stage's."""
+    return SlimPolicy(
+        patterns=settings.patterns,
+        append_default_patterns=settings.append_default_patterns,
+        dist_info=settings.dist_info,
+        keep_dist_info=settings.keep_dist_info,
+        scripts=settings.scripts,
+    )
+
+
+def strip_policy(settings: Settings) -> StripPolicy:
+    """Return the strip stage's."""
+    return StripPolicy(enabled=settings.strip, exclude=settings.strip_exclude)

@@ -1,0 +1,52 @@
+"""What of the project can change the decisions about its dependencies.
+
+A part of a package that was made earlier fits only if this is as it was. An edit of the project's code usually
+changes nothing here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from hatch_lambda.slimming.code import is_source
+from hatch_lambda.slimming.dist_info import locate, reads_file_lists
+from hatch_lambda.slimming.names import Words
+from hatch_lambda.slimming.rules import Unless, default_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hatch_lambda.model import Tree
+
+
+def influence(project: Tree) -> str:
+    """Return a digest (SHA-256) of all in the files of *project* that ``plan`` asks about dependencies.
+
+    That is code that has the name of a folder that goes unless it is imported, or asks for lists of files; entry
+    points; and the names from which imports start.
+    """
+    digest = hashlib.sha256()
+    for line in _lines(project):
+        digest.update(f"{line}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _lines(project: Tree) -> Iterator[str]:
+    folders = {
+        folder.strip("/").rpartition("/")[2]
+        for rule in default_rules()
+        if rule.unless is Unless.IMPORTED
+        for folder in rule.folders
+    }
+    words = Words(folders)
+    yield from sorted({file.parts[0].partition(".")[0] for file in project})
+    for file in project:
+        place = locate(file.path)
+        if place is not None and place[1] == "entry_points.txt":
+            yield f"{file.path} {hashlib.sha256(file.source.read_bytes()).hexdigest()}"
+        elif is_source(file):
+            text = file.source.read_bytes()
+            concerns = words.search(text) or reads_file_lists(file.distribution, text)
+            if concerns or not folders.isdisjoint(file.parts[:-1]):
+                yield f"{file.path} {hashlib.sha256(text).hexdigest()}"
