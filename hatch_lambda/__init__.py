@@ -8,16 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hatch_lambda.lazy import exports
+
 if TYPE_CHECKING:
     from hatch_lambda.api import build, slim
 
 __all__ = ["__version__", "build", "slim"]
 __version__ = "0.1.0"
-
-
-def __getattr__(name: str) -> object:
-    if name in {"build", "slim"}:
-        from hatch_lambda import api
-
-        return getattr(api, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = exports(__name__, {"build": "api", "slim": "api"})

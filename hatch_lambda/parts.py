@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache as memoized
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import deflate
 import msgspec
 
 from hatch_lambda.archive import Section, StoredSection
@@ -39,7 +39,7 @@ class Key:
 
     def digest(self, influence: str = "") -> str:
         """Return it as the cache needs it, with the *influence* of the project's code (see ``slimming``)."""
-        return digest(self, influence, _tool(), version("deflate"))
+        return digest(self, influence, _tool(), deflate.__version__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

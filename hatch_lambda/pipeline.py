@@ -5,10 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from hatch_lambda import archive, elf, install, locks, parts, slimming, verify
+import deflate
+
+from hatch_lambda import __version__, archive, elf, install, locks, parts, slimming, verify
 from hatch_lambda.cache import Cache, workspace
 from hatch_lambda.errors import HatchLambdaError
 from hatch_lambda.model import Severity, Tree
@@ -157,8 +158,8 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         architecture=target.architecture.value,
         from_cache=not stored.is_new,
         inputs={
-            "hatch-lambda": version("hatch-lambda"),
-            "deflate": version("deflate"),
+            "hatch-lambda": __version__,
+            "deflate": deflate.__version__,
             "build-backend": own.backend or "none",
         },
     )

@@ -77,7 +77,7 @@ class Written:
 
 def write_section(tree: Tree, file: Path, packer: Packer, timestamp: Timestamp) -> Section:
     """Write the entries of *tree* and their data to *file*, and nothing else; describe them."""
-    with file.open("xb") as stream:
+    with _failing_as_archive_error(file), file.open("xb") as stream:
         return _write_entries(packer.pack(tree, set()), timestamp, stream)
 
 
@@ -103,28 +103,30 @@ def write(first: StoredSection, project: Tree, output: Path, packer: Packer, tim
     """
     if output.is_dir():
         raise ArchiveError(f"{output}: this is a folder", hint="name a file, such as dist/app.zip")
-    try:
-        with _replacing(output) as (temporary, stream):
-            _copy(first, temporary, stream)
-            second = _write_entries(packer.pack(project, first.section.directories), timestamp, stream)
-            directory = _central_directory((first.section, second), timestamp)
-            stream.write(directory)
-            stream.flush()
-            sha256 = _checked_digest(first.section, second, directory, temporary, packer)
-            size = stream.tell()
-    except OSError as error:
-        raise ArchiveError(
-            f"{output}: the package could not be written: {_facts(error, output)}",
-            hint="check the free space and the permissions of that folder; an older package was left as it is",
-        ) from error
+    with _failing_as_archive_error(output), _replacing(output) as (temporary, stream):
+        _copy(first, temporary, stream)
+        second = _write_entries(packer.pack(project, first.section.directories), timestamp, stream)
+        directory = _central_directory((first.section, second), timestamp)
+        stream.write(directory)
+        stream.flush()
+        sha256 = _checked_digest(first.section, second, directory, temporary, packer)
+        size = stream.tell()
     entries = chain(first.section.entries, second.entries)
     return Written(path=output, size=size, sha256=sha256, content_sha256=_content_digest(entries))
 
 
-def _facts(error: OSError, output: Path) -> str:
-    """Return what went wrong; with the file's name, where it is one that should have been packed."""
-    fact = error.strerror or str(error)
-    return fact if error.filename is None or output.name in str(error.filename) else f"{error.filename}: {fact}"
+@contextmanager
+def _failing_as_archive_error(output: Path) -> Iterator[None]:
+    """Tell what went wrong; with the file's name, where it is one that should have been packed."""
+    try:
+        yield
+    except OSError as error:
+        fact = error.strerror or str(error)
+        elsewhere = error.filename is not None and output.name not in str(error.filename)
+        raise ArchiveError(
+            f"{output}: the package could not be written: {f'{error.filename}: ' if elsewhere else ''}{fact}",
+            hint="check the free space and the permissions of that folder; an older package was left as it is",
+        ) from error
 
 
 def _copy(first: StoredSection, temporary: Path, stream: IO[bytes]) -> None:

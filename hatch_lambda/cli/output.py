@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ import click
 from hatch_lambda.errors import HatchLambdaError
 from hatch_lambda.model import Silent
 from hatch_lambda.report import text
+from hatch_lambda.report.layout import hanging
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,15 +31,23 @@ if TYPE_CHECKING:
     from hatch_lambda.report import Package, Slimmed
     from hatch_lambda.slimming import Decision
 
+_FINDING_INDENT = 4
+
 
 def show_error(error: HatchLambdaError) -> None:
     """Print an error and its remedy to standard error."""
+    label, indent = "error: ", len("error: ")
     first, *others = error.message.splitlines() or [""]
-    _say(click.style("error: ", fg="red", bold=True) + first)
-    for line in others:
-        _say(f"       {line}")
+    paragraphs = [label + first, *(" " * indent + line for line in others)]
+    lines = [line for text in paragraphs for line in _folded(text, indent)]
+    _say(click.style(label, fg="red", bold=True) + lines[0][indent:])
+    for line in lines[1:]:
+        _say(line)
     if error.hint:
-        _say(click.style(" hint: ", fg="cyan") + error.hint)
+        first, *others = _folded(f" hint: {error.hint}", indent)
+        _say(click.style(first[:indent], fg="cyan") + first[indent:])
+        for line in others:
+            _say(line)
 
 
 @contextmanager
@@ -53,10 +63,15 @@ def progress(*, quiet: bool, lines: bool = True) -> Iterator[Progress]:
 
 
 class _Lines:
-    """A Progress for logs: a line for each stage."""
+    """A Progress for logs: a line for each stage, even if several trees pass through it."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
 
     def start(self, stage: str, total: int) -> None:  # noqa: ARG002 - Progress
-        _say(f"{stage} ...")
+        if stage not in self._told:
+            self._told.add(stage)
+            _say(f"{stage} ...")
 
     def advance(self, amount: int = 1) -> None:
         """Say nothing: a log keeps every line."""
@@ -182,8 +197,9 @@ def _print_tables(result: Slimmed, *, verbose: bool) -> None:
 
 def _findings(findings: Iterable[Finding], *, verbose: bool) -> None:
     sys.stdout.flush()
-    for line in text.finding_lines(findings, notes=verbose):
-        _say(click.style(line, fg="yellow"))
+    for finding in text.finding_lines(findings, notes=verbose):
+        for line in _folded(finding, _FINDING_INDENT):
+            _say(click.style(line, fg="yellow"))
 
 
 def _near(path: Path) -> str:
@@ -205,6 +221,11 @@ def _say(line: str) -> None:
     click.echo(line, err=True, color=_is_terminal(stderr=True) and "NO_COLOR" not in os.environ)
 
 
+def _folded(paragraph: str, indent: int) -> list[str]:
+    """Fold what is said to a person; a log gets whole lines."""
+    return hanging(paragraph, indent, shutil.get_terminal_size().columns if _is_terminal(stderr=True) else None)
+
+
 def _print_json(document: dict[str, Any]) -> None:
     json.dump(document, sys.stdout, indent=2)
     sys.stdout.write("\n")
@@ -212,8 +233,6 @@ def _print_json(document: dict[str, Any]) -> None:
 
 def _width() -> int | None:
     """Return the columns of the terminal; None where the output goes elsewhere, and lines stay whole."""
-    import shutil
-
     return shutil.get_terminal_size().columns if _is_terminal() else None
 
 

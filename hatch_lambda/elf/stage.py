@@ -5,19 +5,13 @@ from __future__ import annotations
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pathspec import GitIgnoreSpec
-
-from hatch_lambda.elf.prove import prove
-from hatch_lambda.elf.read import EHDR_SIZE, Unstrippable
-from hatch_lambda.elf.strip import apply, plan
 from hatch_lambda.model import Change, File, Finding, Severity, Stage, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hatch_lambda.model import Progress
 
@@ -26,6 +20,8 @@ REASON = "symbols and debugging information"
 NOT_STRIPPED = "HL020"
 
 _MAGIC = b"\x7fELF"
+_SMALLEST = 64
+"""Bytes of an ELF64 header."""
 _SIDECAR_FOLDERS = ("", "fipscheck/", "hmaccalc/")
 _SIDECAR_ENDINGS = ("hmac", "sha1", "sha256", "sha384", "sha512", "md5", "chk", "sig", "asc")
 
@@ -37,14 +33,6 @@ class StripPolicy:
     enabled: bool
     exclude: tuple[str, ...]
     """Gitignore patterns over paths in the package."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What came of one object: a smaller file, a reason to keep the original, or neither."""
-
-    size: int | None = None
-    reason: str | None = None
 
 
 def strip_tree(
@@ -59,14 +47,18 @@ def strip_tree(
     if not policy.enabled:
         return tree, (), ()
     objects = sorted(find_objects(tree, policy), key=lambda file: -file.size)
+    if not objects:
+        return tree, (), ()
+    from hatch_lambda.elf.file import Outcome, strip_file
+
     progress.start(Stage.STRIP.value, len(objects))
-    folder = _new_folder(workspace) if objects else workspace
+    folder = _new_folder(workspace)
     paths = {file.path for file in tree}
 
-    def strip_one(number: int) -> _Outcome:
+    def strip_one(number: int) -> Outcome:
         file = objects[number]
         reason = self_check(file.path, paths)
-        outcome = _Outcome(reason=reason) if reason else _strip_file(file.source, _destination(folder, number))
+        outcome = Outcome(reason=reason) if reason else strip_file(file.source, _destination(folder, number))
         progress.advance()
         return outcome
 
@@ -95,12 +87,18 @@ def find_objects(tree: Tree, policy: StripPolicy) -> Iterator[File]:
 
     They are told by their content, because grafted libraries are called ``libfoo-1a2b.so.1.2``.
     """
-    excluded = GitIgnoreSpec.from_lines(policy.exclude)
+    is_excluded = _compile(policy.exclude)
     for file in tree:
-        if file.size >= EHDR_SIZE and _has_magic(file.source):
-            if policy.exclude and excluded.match_file(file.path):
-                continue
+        if file.size >= _SMALLEST and _has_magic(file.source) and not is_excluded(file.path):
             yield file
+
+
+def _compile(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    if not patterns:
+        return lambda _: False
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines(patterns, backend="simple").match_file
 
 
 def self_check(path: str, paths: set[str]) -> str | None:
@@ -122,34 +120,6 @@ def self_check(path: str, paths: set[str]) -> str | None:
                 if sidecar in paths and sidecar != path:
                     return f"{sidecar} is a digest of it"
     return None
-
-
-def _strip_file(source: Path, destination: Path) -> _Outcome:
-    """Write what is left of *source* to *destination*, if it is smaller and proven."""
-    try:
-        stripped = _strip_proven(source)
-    except Unstrippable as refusal:
-        return _Outcome(reason=refusal.reason)
-    if stripped is None:
-        return _Outcome()
-    with destination.open("xb") as stream:
-        stream.write(stripped)
-    return _Outcome(size=len(stripped))
-
-
-def _strip_proven(source: Path) -> bytearray | None:
-    """Return the stripped content of *source*, or None where there is nothing to gain. Raises Unstrippable.
-
-    The map is unmapped with its last view, so it is not closed by hand: views outlive a refusal's traceback.
-    """
-    with source.open("rb") as stream:
-        data = memoryview(mmap(stream.fileno(), 0, access=ACCESS_READ))
-    decided = plan(data)
-    if decided.size >= len(data):
-        return None
-    stripped = apply(data, decided)
-    prove(data, stripped)
-    return stripped
 
 
 def _has_magic(source: Path) -> bool:

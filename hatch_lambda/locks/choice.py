@@ -38,7 +38,9 @@ class Choice:
     findings: tuple[Finding, ...] = ()
 
 
-def choose(project: Project, target: Target, policy: LockPolicy, uv: Uv, cache: Cache, workspace: Path) -> Choice:
+def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
+    project: Project, target: Target, policy: LockPolicy, uv: Uv, cache: Cache, workspace: Path
+) -> Choice:
     """Read the project's lock and choose its wheels for *target*, or remember what was chosen from the same files.
 
     Raises what ``read`` and ``select`` raise.

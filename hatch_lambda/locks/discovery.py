@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import sys
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from packaging.pylock import is_valid_pylock_path
-
 from hatch_lambda.errors import ConfigurationError, LockError
-from hatch_lambda.locks import pylock, requirements, uv_lock
 from hatch_lambda.locks.lock import RESOLVED_NAME, shown
-from hatch_lambda.locks.messages import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from hatch_lambda.locks.lock import Lock, LockPolicy, Request
+    from hatch_lambda.locks.lock import LockPolicy
     from hatch_lambda.project import Project
 
 if sys.version_info >= (3, 11):
@@ -27,12 +24,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-FORMATS: Mapping[str, Callable[[Request], Lock]] = {
-    "uv.lock": uv_lock.read,
-    "pylock.toml": pylock.read,
-    "requirements.txt": requirements.read,
-}
-"""How to read each format, by the name that its file usually has; the first that is found is taken."""
+_PYLOCK_NAME = re.compile(r"pylock\.(?:[^.]+\.)?toml")
+"""PEP 751, "File Name"."""
 
 _EXPORTS = {
     "poetry.lock": "poetry export --format requirements.txt --output requirements.txt",
@@ -76,19 +69,9 @@ def discover(project: Project, policy: LockPolicy) -> Discovery | None:
     return Discovery(path=candidates[0], passed_over=tuple(candidates[1:]))
 
 
-def format_of(path: Path) -> Callable[[Request], Lock]:
-    """Return how to read the lock file *path*, which its name tells."""
-    if is_valid_pylock_path(path):
-        return FORMATS["pylock.toml"]
-    if path.name in FORMATS:
-        return FORMATS[path.name]
-    if path.suffix == ".txt":
-        return FORMATS["requirements.txt"]
-    raise ConfigurationError(
-        f"tool.lambda-slim.lock: {path.name!r} is not the name of a lock file that can be read"
-        f"{did_you_mean(path.name, FORMATS)}",
-        hint="formats: uv.lock, pylock.toml, pylock.NAME.toml, requirements.txt (any name in .txt)",
-    )
+def is_pylock(path: Path) -> bool:
+    """Tell whether *path* has one of the names that PEP 751 gives to its files."""
+    return _PYLOCK_NAME.fullmatch(path.name) is not None
 
 
 def workspace_root(project: Project) -> Path:
@@ -137,9 +120,7 @@ def _chosen(project: Project, lock: str) -> Path:
 def _pylock(root: Path) -> Path | None:
     if (root / "pylock.toml").is_file():
         return root / "pylock.toml"
-    named = sorted(
-        path for path in root.glob("pylock.*.toml") if is_valid_pylock_path(path) and path.name != RESOLVED_NAME
-    )
+    named = sorted(path for path in root.glob("pylock.*.toml") if is_pylock(path) and path.name != RESOLVED_NAME)
     if len(named) > 1 and not (root / "uv.lock").is_file():
         names = ", ".join(path.name for path in named)
         raise LockError(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from packaging import __version__ as packaging_version
+
+from hatch_lambda import __version__ as hatch_lambda_version
 from hatch_lambda.cache import digest
 from hatch_lambda.locks.discovery import discover
 
@@ -47,6 +49,6 @@ def fingerprint(project: Project, target: Target, policy: LockPolicy, uv: Uv) ->
         policy,
         (uv.executable, status.st_size, status.st_mtime_ns),
         sorted(item for item in uv.environment.items() if item[0].startswith("UV_")),
-        version("packaging"),
-        version("hatch-lambda"),
+        packaging_version,
+        hatch_lambda_version,
     )

@@ -8,19 +8,27 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from hatch_lambda.errors import ConfigurationError, LockError
-from hatch_lambda.locks import pylock, uv_lock
-from hatch_lambda.locks.discovery import discover, format_of, workspace_root
+from hatch_lambda.locks import pylock, requirements, uv_lock
+from hatch_lambda.locks.discovery import discover, is_pylock, workspace_root
 from hatch_lambda.locks.lock import Lock, LockPolicy, Request, shown
 from hatch_lambda.locks.messages import did_you_mean
 from hatch_lambda.model import Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from hatch_lambda.locks.discovery import Discovery
     from hatch_lambda.process import Uv
     from hatch_lambda.project import Project
+
+
+FORMATS: Mapping[str, Callable[[Request], Lock]] = {
+    "uv.lock": uv_lock.read,
+    "pylock.toml": pylock.read,
+    "requirements.txt": requirements.read,
+}
+"""How to read each format, by the name that its file usually has; the first that is found is taken."""
 
 
 def read(project: Project, policy: LockPolicy, uv: Uv, workspace: Path) -> Lock:
@@ -39,6 +47,21 @@ def read(project: Project, policy: LockPolicy, uv: Uv, workspace: Path) -> Lock:
     request = Request(path=found.path, project=project, policy=policy, uv=uv, workspace=workspace)
     lock = format_of(found.path)(request)
     return replace(lock, findings=(*_passed_over(found, project), *lock.findings))
+
+
+def format_of(path: Path) -> Callable[[Request], Lock]:
+    """Return how to read the lock file *path*, which its name tells."""
+    if is_pylock(path):
+        return FORMATS["pylock.toml"]
+    if path.name in FORMATS:
+        return FORMATS[path.name]
+    if path.suffix == ".txt":
+        return FORMATS["requirements.txt"]
+    raise ConfigurationError(
+        f"tool.lambda-slim.lock: {path.name!r} is not the name of a lock file that can be read"
+        f"{did_you_mean(path.name, FORMATS)}",
+        hint="formats: uv.lock, pylock.toml, pylock.NAME.toml, requirements.txt (any name in .txt)",
+    )
 
 
 def _create(request: Request) -> Lock:

@@ -49,11 +49,12 @@ class Journal:
         """Add what happened to another tree, whose paths begin with *prefix* as they are seen from here."""
         for stage in other.stages:
             self._add(stage)
-        self.changes += (replace(change, path=prefix + change.path) for change in other.changes)
-        self.findings += (
-            replace(finding, path=prefix + finding.path) if finding.path is not None else finding
-            for finding in other.findings
-        )
+        changes, findings = other.changes, other.findings
+        if prefix:
+            changes = [replace(change, path=prefix + change.path) for change in changes]
+            findings = [replace(found, path=prefix + found.path) if found.path else found for found in findings]
+        self.changes += changes
+        self.findings += findings
         self._since = time.perf_counter()
 
     def _add(self, stage: StageResult) -> None:

@@ -40,6 +40,23 @@ def facts(rows: Sequence[tuple[str, str]], width: int | None = None) -> Iterator
         yield from (" " * indent + line for line in others)
 
 
+def hanging(text: str, indent: int, width: int | None = None) -> list[str]:
+    """Return the lines of a paragraph in which all but the first are indented by *indent*.
+
+    Words that are too long for a line, such as paths, stay whole, so that they can be copied.
+    """
+    if width is None or len(text) <= width:
+        return [text]
+    leading = len(text) - len(text.lstrip())
+    return textwrap.wrap(
+        text,
+        width,
+        subsequent_indent=" " * max(indent, leading),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def _folded(text: str, width: int | None) -> list[str]:
     if width is None or len(text) <= width:
         return [text]

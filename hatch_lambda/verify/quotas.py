@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 _MIB = 1 << 20
 _MB = 1_000_000
 _NAMED = 3
+
+
+def _above(size: int, unit: int) -> str:
+    """Round up, so that no message compares a number with itself."""
+    return f"{math.ceil(size * 10 / unit) / 10:.1f}"
 
 
 def check_unzipped(tree: Tree) -> Iterator[Finding]:
@@ -36,7 +42,7 @@ def check_unzipped(tree: Tree) -> Iterator[Finding]:
     yield Finding(
         code="HL001",
         severity=Severity.ERROR,
-        message=f"the package is {tree.size / _MIB:.1f} MiB unzipped; Lambda takes {UNZIPPED_QUOTA // _MIB} MiB"
+        message=f"the package is {_above(tree.size, _MIB)} MiB unzipped; Lambda takes {UNZIPPED_QUOTA // _MIB} MiB"
         f" (largest: {largest})",
         hint="leave out what the function does not use with tool.lambda-slim.patterns",
     )
@@ -48,6 +54,6 @@ def check_zipped(size: int) -> Iterator[Finding]:
         yield Finding(
             code="HL002",
             severity=Severity.WARNING,
-            message=f"the zip has {size / _MB:.1f} MB; a direct upload takes {DIRECT_UPLOAD_QUOTA // _MB} MB",
+            message=f"the zip has {_above(size, _MB)} MB; a direct upload takes {DIRECT_UPLOAD_QUOTA // _MB} MB",
             hint="upload it through S3, or leave out what the function does not use",
         )

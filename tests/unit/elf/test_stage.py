@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from hatch_lambda.elf import StripPolicy, strip_tree
-from hatch_lambda.elf import stage as stage_module
+from hatch_lambda.elf import file as file_module
 from hatch_lambda.elf.read import Unstrippable
 from hatch_lambda.model import File, Severity, Silent, Stage, Tree
 
@@ -96,7 +96,7 @@ def test_a_failed_proof_keeps_the_original(make, run, monkeypatch):
     def fail(original, stripped):
         raise Unstrippable("the proof failed: on purpose")
 
-    monkeypatch.setattr(stage_module, "prove", fail)
+    monkeypatch.setattr(file_module, "prove", fail)
     tree = make({"a.so": SHARED})
     after, changes, (finding,) = run(tree)
     assert after == tree

@@ -6,7 +6,8 @@ import pytest
 
 from hatch_lambda import locks
 from hatch_lambda.errors import ConfigurationError, LockError
-from hatch_lambda.locks.discovery import discover, format_of, workspace_root
+from hatch_lambda.locks.discovery import discover, workspace_root
+from hatch_lambda.locks.reading import format_of
 from hatch_lambda.process import Uv
 from hatch_lambda.project import Project
 
