@@ -1,0 +1,50 @@
+"""The README says what is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from hatch_lambda import errors
+from hatch_lambda.cli import hatch_lambda
+from hatch_lambda.schema import schema
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def settings_table() -> list[str]:
+    """Return the rows of the settings as the schema has them."""
+    rows = []
+    for key, value in schema()["properties"].items():
+        default = value.get("default")
+        shown = {None: "", True: "`true`", False: "`false`"}.get(default) if not default or default is True else None
+        if shown is None:
+            shown = "`[]`" if default in ([], ()) else f"`{default}`" if isinstance(default, int) else f'`"{default}"`'
+        rows.append(f"| `{key}` | {shown} | {value['description']} |")
+    return rows
+
+
+def test_its_table_of_settings_is_what_the_schema_says():
+    """Written by hand, it would lag behind."""
+    table = README.partition("| key of `[tool.lambda-slim]` |")[2].split("\n\n")[0].splitlines()[2:]
+    assert table == settings_table()
+
+
+@pytest.mark.parametrize("name", sorted(hatch_lambda.commands))
+def test_it_names_every_command(name):
+    """A command that nobody finds is no command."""
+    command = hatch_lambda.commands[name]
+    subcommands = command.commands if isinstance(command, click.Group) else {}
+    assert f"`hatch-lambda {name}" in README
+    assert all(subcommand in README for subcommand in subcommands)
+
+
+def test_it_names_every_exit_code():
+    """Scripts rely on them."""
+    codes = {error.exit_code for error in vars(errors).values() if isinstance(error, type)}
+    line = re.search(r"Exit codes:.*?\n\n", README, re.DOTALL)
+    assert line is not None
+    assert codes <= {int(code) for code in re.findall(r"\b(\d+)\b", line[0])}
