@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 import msgspec
 from msgspec import Meta
 
+from hatch_lambda.cache import DEFAULT_MAX_SIZE
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.target import Architecture, runtimes
 
@@ -90,6 +91,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         Meta(description="Shared objects to leave alone, as gitignore patterns over paths in the package."),
     ] = ()
     compression: Annotated[Compression, Meta(description="`fast`, `balanced` or `smallest`.")] = "balanced"
+    cache_dir: Annotated[
+        str | None,
+        Meta(
+            description="Folder of the cache, relative to the project. Without it, `HATCH_LAMBDA_CACHE_DIR`, or where"
+            " this system keeps caches."
+        ),
+    ] = None
+    cache_max_size: Annotated[
+        int, Meta(ge=0, description="Bytes above which the cache drops what was used least recently.")
+    ] = DEFAULT_MAX_SIZE
+    cache_url: Annotated[
+        str | None,
+        Meta(
+            description="A second cache that machines share, such as `s3://bucket/prefix`; needs the extra"
+            " `remote-cache`. It is only read, unless `cache-write` is set."
+        ),
+    ] = None
+    cache_write: Annotated[
+        bool,
+        Meta(description="Write to `cache-url`, too. Who can write there can put code into packages."),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

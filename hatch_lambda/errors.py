@@ -6,6 +6,12 @@ traceback for an error of this family.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class HatchLambdaError(Exception):
     """Report a fact and its remedy; the base of every error that a user can cause."""
@@ -71,3 +77,16 @@ class CommandError(HatchLambdaError):
         """Return the last lines of the output, indented, for a message about the failure."""
         kept = [line for line in self.output.splitlines() if line.strip()][-lines:]
         return "\n".join(f"    {line}" for line in kept)
+
+
+@contextmanager
+def machine_errors() -> Iterator[None]:
+    """Turn what this machine refuses (no space left, no permission) into an error with a remedy."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise HatchLambdaError(
+            f"{where}{error.strerror or error}",
+            hint="check the permissions there, and the free space, also where temporary files and caches are",
+        ) from error

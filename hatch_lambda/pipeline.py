@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,14 +10,14 @@ import deflate
 
 from hatch_lambda import __version__, archive, elf, install, locks, parts, slimming, verify
 from hatch_lambda.cache import Cache, workspace
-from hatch_lambda.errors import HatchLambdaError
+from hatch_lambda.errors import machine_errors
 from hatch_lambda.model import Severity, Tree
 from hatch_lambda.policies import lock_policy, project_policy, slim_policy, strip_policy
 from hatch_lambda.report import Package, Slimmed
 from hatch_lambda.report.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from datetime import date
     from pathlib import Path
 
@@ -100,20 +99,7 @@ class _Run:
         return tree
 
 
-@contextmanager
-def _machine_errors() -> Iterator[None]:
-    """Turn what this machine refuses (no space left, no permission) into an error with a remedy."""
-    try:
-        yield
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise HatchLambdaError(
-            f"{where}{error.strerror or error}",
-            hint="check the permissions there, and the free space, also where temporary files and caches are",
-        ) from error
-
-
-@_machine_errors()
+@machine_errors()
 def build(project: Project, source: Source, context: Context) -> Package:
     """Build the package of *project*, check it, and only then put it in its place."""
     try:
@@ -128,7 +114,7 @@ def _build(project: Project, source: Source, context: Context) -> Package:
     journal.findings += verify.check_runtime(target.runtime, guessed=project.runtime_was_guessed, today=context.today)
     with workspace(context.cache.root) as work:
         run = _Run(settings=project.settings, context=context, work=work, journal=journal)
-        own, stored = _take(project, source, timestamp, run)
+        own, stored, lock = _take(project, source, timestamp, run)
         dependencies = stored.part.tree(stored.file)
         journal.mark("install", own.tree)
         own_tree = install.set_apart(run.slim_project(own.tree, dependencies), dependencies, stored.part.digests())
@@ -161,11 +147,12 @@ def _build(project: Project, source: Source, context: Context) -> Package:
             "hatch-lambda": __version__,
             "deflate": deflate.__version__,
             "build-backend": own.backend or "none",
+            "lock": lock,
         },
     )
 
 
-@_machine_errors()
+@machine_errors()
 def plan(project: Project, source: Source, context: Context) -> tuple[list[Change], tuple[slimming.Decision, ...]]:
     """Decide about every file of the package of *project*, and build nothing.
 
@@ -178,7 +165,7 @@ def plan(project: Project, source: Source, context: Context) -> tuple[list[Chang
         return run.journal.changes, slimming.plan(tree, slim_policy(project.settings))
 
 
-@_machine_errors()
+@machine_errors()
 def slim_directory(
     folder: Path, settings: Settings, expected: verify.Told, context: Context, *, dry_run: bool
 ) -> Slimmed:
@@ -216,17 +203,18 @@ def slim_directory(
     everything = Tree(tuple(file for _, tree in slimmed for file in tree))
     # A folder is not the whole function, which may be larger; so its size is no reason to fail.
     journal.findings += (replace(found, severity=Severity.WARNING) for found in verify.check_unzipped(everything))
+    common = verify.Told.common(targets)
     return Slimmed(
         tree=everything,
         stages=tuple(journal.stages),
         changes=tuple(journal.changes),
         findings=tuple(journal.findings),
-        runtime=_only(target.runtime for target in targets),
-        architecture=_only(target.architecture for target in targets),
+        runtime=common.runtime,
+        architecture=common.architecture,
     )
 
 
-@_machine_errors()
+@machine_errors()
 def made_here(project: Project, directory: Path) -> list[Path]:
     """Return the packages of *project* that are in *directory* or where ``output`` says, and their leftovers."""
     made = list(archive.packages_in(directory, project.name))
@@ -243,8 +231,10 @@ def resolve_lock(project: Project, source: Source, context: Context, work: Path)
 
 def _take(
     project: Project, source: Source, timestamp: archive.Timestamp, run: _Run
-) -> tuple[install.ProjectPart, parts.StoredPart]:
+) -> tuple[install.ProjectPart, parts.StoredPart, str]:
     """Come by the project's files and by the dependencies' part: kept since an earlier build, or made now.
+
+    The third is the name of the lock file.
 
     While the project's wheel is being built the dependencies are installed, unless they are known already.
     """
@@ -275,7 +265,7 @@ def _take(
         part = parts.Part.of(section, tree, inside.journal)
         stored = parts.store(context.cache, key, influence, part, run.work / "section")
     run.journal.take(stored.part)
-    return own, stored
+    return own, stored, chosen.lock
 
 
 def _choose(project: Project, source: Source, run: _Run) -> locks.Choice:
@@ -290,12 +280,6 @@ def _install(project: Project, chosen: locks.Choice, run: _Run) -> Tree:
     run.journal.changes += changes
     run.journal.mark("install", tree)
     return tree
-
-
-def _only(names: Iterable[str | None]) -> str | None:
-    """Return the one name among *names*; None where there is none, or more."""
-    known = {name for name in names if name is not None}
-    return known.pop() if len(known) == 1 else None
 
 
 def _lock_policy(project: Project, source: Source) -> locks.LockPolicy:

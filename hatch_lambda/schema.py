@@ -14,6 +14,7 @@ def schema() -> dict[str, Any]:
     """Return the schema (draft 7) of the table."""
     (root,), components = msgspec.json.schema_components([Settings], ref_template="#/definitions/{name}")
     own = components.pop(Settings.__name__)
+    own["properties"] = {name: _inlined(entry, components) for name, entry in own["properties"].items()}
     own["properties"]["runtime"]["anyOf"] = [{"enum": list(runtimes())}, {"type": "null"}]
     assert root == {"$ref": f"#/definitions/{Settings.__name__}"}
     return {
@@ -22,8 +23,21 @@ def schema() -> dict[str, Any]:
         **own,
         "title": TABLE,
         "description": "How hatch-lambda makes the AWS Lambda package of this project.",
-        "definitions": components,
     }
+
+
+def _inlined(entry: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
+    """Return *entry* with what it refers to in place: inside validate-pyproject's schema no reference would fit."""
+    reference = entry.pop("$ref", None)
+    if "anyOf" in entry:
+        entry["anyOf"] = [_inlined(choice, components) for choice in entry["anyOf"]]
+    if "allOf" in entry:
+        for part in entry.pop("allOf"):
+            entry |= _inlined(part, components)
+    if reference is not None:
+        entry = {**components[reference.rpartition("/")[2]], **entry}
+    assert "$ref" not in str(entry)
+    return entry
 
 
 def validate_pyproject_schema(tool_name: str) -> dict[str, Any]:  # noqa: ARG001 - validate-pyproject's interface

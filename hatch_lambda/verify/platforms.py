@@ -11,7 +11,7 @@ from hatch_lambda.model import Finding, Severity
 from hatch_lambda.target import Architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from packaging.tags import Tag
 
@@ -26,6 +26,15 @@ class Told:
 
     runtime: str | None
     architecture: str | None
+
+    @classmethod
+    def common(cls, targets: Iterable[Told]) -> Told:
+        """Return what those of *targets* that know something agree on."""
+        every = list(targets)
+        return cls(
+            runtime=_only({target.runtime for target in every}),
+            architecture=_only({target.architecture for target in every}),
+        )
 
 
 def tell_target(tags: Mapping[str, frozenset[Tag]]) -> Told:
@@ -54,6 +63,11 @@ def check_platforms(tags: Mapping[str, frozenset[Tag]], target: Told) -> Iterato
             hint="install again for one target: `--platform` and `--only-binary=:all:` of pip,"
             " `--python-platform` of uv; and `--python-version` of both",
         )
+
+
+def _only(names: set[str | None]) -> str | None:
+    known = names - {None}
+    return known.pop() if len(known) == 1 else None
 
 
 def _stranger(tags: frozenset[Tag], target: Told) -> str | None:

@@ -114,7 +114,7 @@ def run_handler(python: str, task: Path, handler: str, event: str = "{}") -> str
         """
     )
     done = subprocess.run(
-        [python, "-I", "-S", "-c", program, str(task), handler, event],
+        [python, "-I", "-S", "-B", "-c", program, str(task), handler, event],
         capture_output=True,
         text=True,
         env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},

@@ -1,0 +1,1 @@
+"""Measure hatch-lambda against the documented recipe: `python -m tests.benchmarks`."""

@@ -1,0 +1,50 @@
+"""Measure hatch-lambda against the documented recipe and the limit: ``python -m tests.benchmarks``.
+
+On each workload, alternating in one run: a build with an empty cache, a build of nothing new, one after an edit of
+the project's code, one after a change of one distribution in the lock; the recipe of uv's guide (``uv export``,
+``uv pip install --target``, ``zip -r``), for which ``zip`` must be installed; and the limit, which is copying the
+finished zip with ``cp`` plus the start-up of ``python -c 'import hatch_lambda'``. Then many functions that share
+their dependencies. uv's own cache is warm all the time. It needs a package registry, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.benchmarks.functions import measure_functions
+from tests.benchmarks.tables import functions_table, workload_table
+from tests.benchmarks.workloads import WORKLOADS, measure_workload
+
+
+def main() -> None:
+    """Measure, print the tables, and write the document."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=5, help="counted runs of each command (default: 5)")
+    parser.add_argument("--workloads", default=",".join(WORKLOADS), help="names, with commas between them")
+    parser.add_argument("--functions", default="1,10,50", help="numbers of functions, with commas between them")
+    parser.add_argument("--json", type=Path, help="where the figures go as a JSON document")
+    arguments = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    document = {"python": platform.python_version(), "machine": platform.machine(), "workloads": {}, "functions": {}}
+    with tempfile.TemporaryDirectory(prefix="hatch-lambda-benchmark-") as folder:
+        for name in filter(None, arguments.workloads.split(",")):
+            result = measure_workload(name, Path(folder) / name, arguments.runs)
+            document["workloads"][name] = result
+            console.print(workload_table(name, result))
+        counts = [int(count) for count in filter(None, arguments.functions.split(","))]
+        if counts:
+            document["functions"] = measure_functions(counts, Path(folder) / "functions", arguments.runs)
+            console.print(functions_table(document["functions"]))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Zip a folder as it is, for comparing compressors on the same files: ``python -m tests.benchmarks.same DIR ZIP``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from hatch_lambda.archive import Packer, StoredSection, Timestamp, write, write_section
+from hatch_lambda.cache import Cache
+from hatch_lambda.install.paths import walk
+from hatch_lambda.model import File, Silent, Tree
+
+
+def main() -> None:
+    """Zip the folder that is the first argument to the file that is the second."""
+    folder, output = map(Path, sys.argv[1:])
+    tree = Tree.of(File(path=path, source=source, size=source.stat().st_size) for path, source in walk(folder))
+    packer = Packer(compression="balanced", cache=Cache(root=None), progress=Silent(), jobs=2)
+    with tempfile.TemporaryDirectory() as work:
+        file = Path(work) / "section"
+        section = write_section(tree, file, packer, Timestamp.of(None))
+        stored = StoredSection(section=section, file=file)
+        write(stored, Tree(()), output, packer, Timestamp.of(None))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The figures as people read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+MB = 1_000_000
+
+
+def workload_table(name: str, result: dict[str, Any]) -> Table:
+    """Return the figures of one workload."""
+    sizes = result["sizes"]
+    title = (
+        f"{name}: zip {sizes['ours']['zip'] / MB:.1f} MB, the recipe's {sizes['recipe']['zip'] / MB:.1f} MB;"
+        f" unzipped {sizes['ours']['unzipped'] / MB:.1f} and {sizes['recipe']['unzipped'] / MB:.1f} MB;"
+        f" of the same files {sizes['the same files']:.3f} of the recipe's zip"
+    )
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("")
+    for heading in ("wall s", "CPU s", "peak MB", "/ recipe", "/ limit"):
+        table.add_column(heading, justify="right")
+    for kind, figures in result["figures"].items():
+        table.add_row(
+            kind,
+            f"{figures['wall']:.2f}",
+            f"{figures['cpu']:.2f}",
+            f"{figures['peak'] / MB:.0f}",
+            f"{figures['wall'] / result['figures']['recipe']['wall']:.3f}",
+            f"{figures['wall'] / result['figures']['limit']['wall']:.1f}",
+        )
+    return table
+
+
+def functions_table(result: dict[str, Any]) -> Table:
+    """Return the figures of many functions."""
+    table = Table(title="functions with the same dependencies, warm", title_justify="left", box=None, pad_edge=False)
+    for heading in ("functions", "wall s", "CPU s", "peak MB", "/ one"):
+        table.add_column(heading, justify="right")
+    for count, figures in result.items():
+        table.add_row(
+            count,
+            f"{figures['wall']:.2f}",
+            f"{figures['cpu']:.2f}",
+            f"{figures['peak'] / MB:.0f}",
+            f"{figures['ratio']:.1f}",
+        )
+    return table

@@ -1,0 +1,1 @@
+"""Tests that make real wheels and real zips."""

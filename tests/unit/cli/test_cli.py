@@ -1,0 +1,99 @@
+"""The command line, without any build."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from hatch_lambda.cli import _given, hatch_lambda, main
+from hatch_lambda.cli.output import decisions, show_error
+from hatch_lambda.errors import HatchLambdaError, LockError
+
+COMMANDS = ["build", "slim", "explain", "clean", "schema"]
+
+
+def test_the_help_lists_the_commands_in_the_order_of_need():
+    """Each in one whole line."""
+    output = CliRunner().invoke(hatch_lambda, ["--help"]).output
+    lines = [line.split() for line in output.partition("Commands:\n")[2].splitlines()]
+
+    assert [words[0] for words in lines] == COMMANDS
+    assert all(words[-1].endswith(".") and not words[-1].endswith("...") for words in lines)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_help_fits_the_terminal(command, width):
+    """At every level."""
+    result = CliRunner().invoke(hatch_lambda, [command, "--help"], terminal_width=width)
+
+    assert result.exit_code == 0
+    assert max(map(len, result.output.splitlines())) <= width
+
+
+def test_options_become_settings():
+    """What was not given is not among them; ``-C`` is read as TOML."""
+    given = _given(
+        {
+            "runtime": None,
+            "extras": (),
+            "lock": "uv.lock",
+            "require_lock": True,
+            "config_settings": ("strip=false", "lambda.runtime=python3.12", "patterns=['a=b']"),
+        }
+    )
+
+    assert given == {
+        "lock": "uv.lock",
+        "require_lock": True,
+        "strip": False,
+        "runtime": "python3.12",
+        "patterns": ["a=b"],
+    }
+
+
+def test_a_setting_without_a_value_is_refused():
+    """As an unusable command line."""
+    with pytest.raises(click.UsageError, match="expected KEY=VALUE"):
+        _given({"config_settings": ("strip",)})
+
+
+def test_an_error_is_told_with_its_remedy(capsys):
+    """On standard error; each line of it is indented."""
+    show_error(HatchLambdaError("here: two things\n    one\n[bold]two[/]", hint="mend them"))
+    output = capsys.readouterr()
+
+    assert output.out == ""
+    assert output.err == "error: here: two things\n           one\n       [bold]two[/]\n hint: mend them\n"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "words"),
+    [
+        (LockError("stale", hint="lock"), 4, "error: stale\n hint: lock\n"),
+        (click.UsageError("no such option"), 2, "Error: no such option\n"),
+        (KeyboardInterrupt(), 130, "interrupted; an older package was left as it is\n"),
+    ],
+    ids=["ours", "click's", "Ctrl-C"],
+)
+def test_main_exits_with_the_code_of_the_error(raised, code, words, monkeypatch, capsys):
+    """And without a traceback."""
+
+    def fail(*_, **__):
+        raise raised
+
+    monkeypatch.setattr("hatch_lambda.schema.schema", fail)
+    monkeypatch.setattr("sys.argv", ["hatch-lambda", "schema"])
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(SystemExit) as left:
+        main()
+
+    assert left.value.code == code
+    assert capsys.readouterr().err.lstrip().endswith(words)
+
+
+def test_a_path_that_nobody_has_is_an_error():
+    """Silence would look like "kept"."""
+    with pytest.raises(HatchLambdaError, match="nothing: neither the dependencies nor the project"):
+        decisions("nothing", [], [], as_json=False)

@@ -1,0 +1,118 @@
+"""RECORD lists what is there, and is believed in nothing else."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hatch_lambda.errors import InstallError
+from hatch_lambda.install.records import Row, digest, distribution_of, read, renew
+from hatch_lambda.model import File, Tree
+
+
+@pytest.fixture
+def tree(tmp_path):
+    def tree(contents, owners):
+        files = []
+        for number, (path, content) in enumerate(contents.items()):
+            source = tmp_path / str(number)
+            source.write_bytes(content)
+            files.append(File(path=path, source=source, size=len(content), distribution=owners.get(path)))
+        return Tree.of(files)
+
+    return tree
+
+
+def rows(tree, path):
+    (file,) = (file for file in tree if file.path == path)
+    assert file.size == file.source.stat().st_size
+    with file.source.open(encoding="utf-8", errors="surrogateescape", newline="") as text:
+        return list(csv.reader(text))
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("Foo.Bar-1.0.dist-info", "foo-bar"), ("foo_bar-1.0.dev0+x.dist-info", "foo-bar"), ("foo.dist-info", "foo")],
+)
+def test_a_metadata_folder_tells_its_distribution(folder, name):
+    assert distribution_of(folder) == name
+
+
+def test_the_digest_is_the_one_of_the_specification():
+    assert digest(b"") == "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
+
+
+def test_rows_are_read_however_their_names_are_quoted(tmp_path):
+    record = tmp_path / "RECORD"
+    record.write_bytes('a.py,sha256=x,1\r\n"b, ""c"".py",,\n\nd\né \x85.py,sha256=y,2\n'.encode())
+    expected = [Row("a.py", "sha256=x"), Row('b, "c".py', ""), Row("d", ""), Row("é \x85.py", "sha256=y")]
+    assert read(record) == expected
+
+
+@pytest.mark.parametrize("content", [b'"' + b"a" * 200_000 + b'"', b"a\rb,,"])
+def test_a_record_that_is_none_is_refused(tmp_path, content):
+    record = tmp_path / "a-1.dist-info" / "RECORD"
+    record.parent.mkdir()
+    record.write_bytes(content)
+    with pytest.raises(InstallError, match=r"a-1.dist-info/RECORD: not a readable list of files"):
+        read(record)
+
+
+def test_a_record_that_is_a_folder_is_refused(tmp_path):
+    (tmp_path / "RECORD").mkdir()
+    with pytest.raises(InstallError, match="not a readable list of files"):
+        read(tmp_path / "RECORD")
+
+
+def test_a_renewed_record_lists_what_is_left_of_its_distribution_alone(tree, tmp_path):
+    contents = {
+        "a/x.py": b"new content",
+        "a-1.dist-info/METADATA": b"m",
+        "a-1.dist-info/RECORD": b"a/x.py,sha256=old,1\na/gone.py,,\n",
+        "b/y.py": b"y",
+        "own.py": b"o",
+    }
+    owners = dict.fromkeys(["a/x.py", "a-1.dist-info/METADATA", "a-1.dist-info/RECORD"], "a") | {"b/y.py": "b"}
+    before = tree(contents, owners)
+    after = renew(before, tmp_path)
+    assert rows(after, "a-1.dist-info/RECORD") == [
+        ["a-1.dist-info/METADATA", digest(b"m"), "1"],
+        ["a/x.py", digest(b"new content"), "11"],
+        ["a-1.dist-info/RECORD", "", ""],
+    ]
+    assert [file for file in after if file.path != "a-1.dist-info/RECORD"] == [
+        file for file in before if file.path != "a-1.dist-info/RECORD"
+    ]
+
+
+def test_a_renewed_record_is_a_new_file(tree, tmp_path):
+    before = tree({"a-1.dist-info/RECORD": b"old"}, {})
+    after = renew(before, tmp_path)
+    assert after.files[0].source.read_bytes() == b"a-1.dist-info/RECORD,,\n"
+    assert before.files[0].source.read_bytes() == b"old"
+    assert after.files[0].source != before.files[0].source
+
+
+def test_a_record_that_does_not_list_itself_takes_no_file_that_nobody_owns(tree, tmp_path):
+    after = renew(tree({"a-1.dist-info/RECORD": b"", "own.py": b"o", "a.py": b"a"}, {"a.py": "a"}), tmp_path)
+    assert [row[0] for row in rows(after, "a-1.dist-info/RECORD")] == ["a.py", "a-1.dist-info/RECORD"]
+
+
+def test_a_tree_without_a_record_is_left_alone(tree, tmp_path):
+    before = tree({"a.py": b"a", "x/a-1.dist-info/RECORD": b"vendored"}, {})
+    assert renew(before, tmp_path) is before
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="/\0\r", codec="utf-8"), min_size=1), unique=True))
+def test_any_name_comes_back_from_a_renewed_record(tmp_path_factory, names):
+    folder = tmp_path_factory.mktemp("records")
+    (folder / "content").write_bytes(b"x")
+    names = [f"p/{name}" for name in names]
+    files = [File(path=name, source=folder / "content", size=1, distribution="a") for name in names]
+    record = File(path="a-1.dist-info/RECORD", source=folder / "content", size=1, distribution="a")
+    renewed = renew(Tree.of([*files, record]), folder)
+    (source,) = (file.source for file in renewed if file.path == record.path)
+    assert sorted(row.path for row in read(source)) == sorted([*names, record.path])

@@ -1,0 +1,173 @@
+"""What the settings accept, and how they say no."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hatch_lambda.config import Settings, decode, parse_value
+from hatch_lambda.errors import ConfigurationError
+from hatch_lambda.target import Architecture
+
+KEYS = [field.encode_name for field in msgspec.structs.fields(Settings)]
+GOOD = {
+    "enabled": False,
+    "runtime": "python3.12",
+    "architecture": "arm64",
+    "handler": "app.handler",
+    "output": "dist/app.zip",
+    "lock": "pylock.prod.toml",
+    "require-lock": True,
+    "extras": ["fast"],
+    "groups": ["ops"],
+    "include": ["data/**"],
+    "exclude": ["*.tmp"],
+    "scripts": True,
+    "patterns": ["*.md", "!numpy/*.md"],
+    "append-default-patterns": False,
+    "dist-info": "remove",
+    "keep-dist-info": ["email-validator"],
+    "strip": False,
+    "strip-exclude": ["libcrypto.so"],
+    "compression": "smallest",
+    "cache-dir": ".cache",
+    "cache-max-size": 1_000,
+    "cache-url": "s3://bucket/prefix",
+    "cache-write": True,
+}
+
+
+def problems(table, overrides=None):
+    with pytest.raises(ConfigurationError) as caught:
+        decode(table, overrides)
+    return caught.value.message.splitlines()
+
+
+def test_an_empty_table_gives_the_defaults():
+    assert decode({}) == Settings()
+    assert decode({}).architecture is Architecture.X86_64
+
+
+def test_every_key_is_decoded():
+    settings = decode(GOOD)
+    assert set(GOOD) == set(KEYS)
+    for key, value in GOOD.items():
+        decoded = getattr(settings, key.replace("-", "_"))
+        assert decoded == (tuple(value) if isinstance(value, list) else value)
+        assert decoded != getattr(Settings(), key.replace("-", "_"))
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("value", [1.5, {"a": 1}, [1], dt.date(2026, 1, 1), [["a"]]], ids=repr)
+def test_a_value_of_a_wrong_type_is_refused_with_its_path(key, value):
+    (line,) = problems({key: value})
+    assert line.startswith(f"tool.lambda-slim.{key}: expected ")
+    assert "`" not in line
+    assert "$" not in line
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if type(GOOD[key]) is not int])
+def test_a_number_is_nothing_else(key):
+    assert problems({key: 1})[0].startswith(f"tool.lambda-slim.{key}: expected ")
+
+
+def test_the_item_of_a_wrong_type_is_named():
+    assert problems({"patterns": ["a", 3]}) == ["tool.lambda-slim.patterns: expected string, got integer, at [1]"]
+
+
+def test_a_single_string_is_no_list():
+    assert problems({"patterns": "*.md"}) == ["tool.lambda-slim.patterns: expected array, got string"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("architecture", "amd64", "'amd64' is not a Lambda architecture; did you mean 'x86_64'?"),
+        ("architecture", "AARCH64", "'AARCH64' is not a Lambda architecture; did you mean 'arm64'?"),
+        ("architecture", "X86_64", "'X86_64' is not a Lambda architecture; did you mean 'x86_64'?"),
+        ("architecture", "sparc", "'sparc' is not a Lambda architecture"),
+        ("runtime", "3.13", "'3.13' is not a Lambda runtime for Python; did you mean 'python3.13'?"),
+        ("runtime", "Python3.12", "'Python3.12' is not a Lambda runtime for Python; did you mean 'python3.12'?"),
+        ("dist-info", "minimum", "'minimum' is not one of 'minimal', 'keep', 'remove'; did you mean 'minimal'?"),
+        ("compression", "zstd", "'zstd' is not one of 'fast', 'balanced', 'smallest'"),
+        ("architectures", "arm64", "there is no such key; did you mean 'architecture'?"),
+        ("keep_dist_info", [], "there is no such key; did you mean 'keep-dist-info'?"),
+        ("Strip", True, "there is no such key; did you mean 'strip'?"),
+        ("colour", "red", "there is no such key"),
+    ],
+)
+def test_a_wrong_word_is_refused_with_what_was_probably_meant(key, value, line):
+    assert problems({key: value}) == [f"tool.lambda-slim.{key}: {line}"]
+
+
+def test_a_runtime_that_is_nothing_like_one_gets_the_list():
+    (line,) = problems({"runtime": "nodejs22.x"})
+    assert "(known: python3.9, " in line
+
+
+def test_every_problem_is_reported_at_once():
+    table = {"strip": "yes", "runtime": "python2.7", "colour": 1, "extras": [True], "handler": "a.b"}
+    assert [line.split(":")[0].rpartition(".")[2] for line in problems(table)] == [
+        "strip",
+        "colour",
+        "extras",
+        "runtime",
+    ]
+
+
+def test_an_override_replaces_the_key_and_none_does_not():
+    settings = decode({"runtime": "python3.12", "handler": "a.b"}, {"runtime": "python3.13", "handler": None})
+    assert (settings.runtime, settings.handler) == ("python3.13", "a.b")
+
+
+def test_an_override_hides_what_was_wrong_in_the_table():
+    assert decode({"runtime": "python2"}, {"runtime": "python3.13"}).runtime == "python3.13"
+
+
+@pytest.mark.parametrize("overrides", [{"runtime": "python2"}, {"strip": 3}, {"colour": 1}])
+def test_a_wrong_option_is_not_blamed_on_the_table(overrides):
+    (line,) = problems({}, overrides)
+    assert line.startswith(f"option `{next(iter(overrides))}`: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("true", True),
+        ("python3.13", "python3.13"),
+        ('["a", "b"]', ["a", "b"]),
+        ('"true"', "true"),
+        ("", ""),
+        ("a # b", "a # b"),
+        ("app.handler", "app.handler"),
+        (["true", "x"], [True, "x"]),
+        ("1\nstrip = false", "1\nstrip = false"),
+        (True, True),
+    ],
+)
+def test_a_text_is_read_as_toml_or_is_itself(text, value):
+    assert parse_value(text) == value
+
+
+@given(st.text())
+def test_any_text_can_be_given(text):
+    parse_value(text)
+
+
+TOML = st.recursive(
+    st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.datetimes(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS) | st.text(), TOML, max_size=4))
+def test_any_table_is_decoded_or_refused(table):
+    try:
+        decode(table)
+    except ConfigurationError as error:
+        assert error.message.startswith("tool.lambda-slim.")  # noqa: PT017 - either outcome is right

@@ -1,0 +1,130 @@
+"""What a target accepts, whatever this host is."""
+
+from __future__ import annotations
+
+import pytest
+from packaging.markers import Marker, default_environment
+from packaging.specifiers import SpecifierSet
+from packaging.tags import Tag
+from packaging.version import Version
+
+from hatch_lambda.target import Architecture, Target, highest_runtime, runtimes
+
+TARGETS = [
+    Target(runtime=runtime, architecture=architecture)
+    for runtime in runtimes().values()
+    for architecture in Architecture
+]
+
+
+def target(runtime, architecture=Architecture.X86_64):
+    return Target(runtime=runtimes()[runtime], architecture=architecture)
+
+
+def tags(runtime, architecture=Architecture.X86_64):
+    return [str(tag) for tag in target(runtime, architecture).tags]
+
+
+@pytest.mark.parametrize("runtime", ["python3.10", "python3.11"])
+def test_amazon_linux_2_takes_wheels_up_to_glibc_2_26(runtime):
+    cp = runtime.replace("python3.", "cp3")
+    accepted = tags(runtime)
+    assert f"{cp}-{cp}-manylinux_2_26_x86_64" in accepted
+    assert not [tag for tag in accepted if "_2_27_" in tag or "_2_28_" in tag or "_2_34_" in tag]
+
+
+@pytest.mark.parametrize("runtime", ["python3.12", "python3.13", "python3.14"])
+def test_amazon_linux_2023_takes_wheels_up_to_glibc_2_34(runtime):
+    cp = runtime.replace("python3.", "cp3")
+    accepted = tags(runtime, Architecture.ARM64)
+    assert f"{cp}-{cp}-manylinux_2_34_aarch64" in accepted
+    assert not [tag for tag in accepted if "_2_35_" in tag]
+
+
+@pytest.mark.parametrize("built_for", TARGETS, ids=str)
+def test_nothing_of_another_machine_system_or_libc_is_accepted(built_for):
+    other = {"x86_64": "aarch64", "aarch64": "x86_64"}[built_for.architecture.machine]
+    for tag in built_for.tags:
+        assert tag.platform == "any" or tag.platform.endswith(f"_{built_for.architecture.machine}")
+        assert not tag.platform.endswith(other)
+        assert tag.platform.startswith(("any", "manylinux", "linux_"))
+        assert not tag.abi.endswith("t"), "a free-threaded build"
+
+
+@pytest.mark.parametrize("built_for", TARGETS, ids=str)
+def test_no_tag_comes_twice(built_for):
+    assert len(set(built_for.tags)) == len(built_for.tags)
+
+
+def test_the_best_tag_comes_first():
+    order = tags("python3.13")
+    wanted = [
+        "cp313-cp313-manylinux_2_34_x86_64",
+        "cp313-cp313-manylinux_2_17_x86_64",
+        "cp313-cp313-manylinux2014_x86_64",
+        "cp313-cp313-manylinux_2_5_x86_64",
+        "cp313-cp313-manylinux1_x86_64",
+        "cp313-cp313-linux_x86_64",
+        "cp313-abi3-manylinux_2_34_x86_64",
+        "cp313-none-manylinux_2_34_x86_64",
+        "cp38-abi3-manylinux_2_34_x86_64",
+        "py313-none-manylinux_2_34_x86_64",
+        "py3-none-manylinux_2_34_x86_64",
+        "py313-none-any",
+        "py3-none-any",
+        "py30-none-any",
+    ]
+    assert order[0] == wanted[0]
+    assert [tag for tag in order if tag in wanted] == wanted
+
+
+def test_arm_has_none_of_the_names_that_manylinux_gave_to_x86_alone():
+    platforms = {tag.platform for tag in target("python3.13", Architecture.ARM64).tags}
+    assert "manylinux2014_aarch64" in platforms
+    assert not platforms & {"manylinux1_aarch64", "manylinux2010_aarch64", "manylinux_2_5_aarch64"}
+
+
+@pytest.mark.parametrize("built_for", TARGETS, ids=str)
+def test_every_marker_variable_is_the_targets(built_for):
+    markers = built_for.markers
+    assert markers.keys() == default_environment().keys()
+    assert Marker(
+        f"sys_platform == 'linux' and platform_machine == '{built_for.architecture.machine}'"
+        f" and python_version == '{built_for.runtime.name.removeprefix('python')}' and os_name == 'posix'"
+    ).evaluate(markers)
+    assert not Marker("sys_platform == 'win32' or platform_system == 'Darwin'").evaluate(markers)
+
+
+@pytest.mark.parametrize(
+    ("requires_python", "runtime"),
+    [
+        (None, "python3.14"),
+        ("", "python3.14"),
+        (">=3.10", "python3.14"),
+        (">=3.10,<3.13", "python3.12"),
+        ("==3.11.*", "python3.11"),
+        ("~=3.12.1", "python3.12"),
+        ("<3.12", "python3.11"),
+        (">=3.99", None),
+        ("<3.5", None),
+    ],
+)
+def test_the_highest_runtime_that_is_allowed_is_taken(requires_python, runtime):
+    found = highest_runtime(None if requires_python is None else SpecifierSet(requires_python))
+    assert (found and found.name) == runtime
+
+
+def test_the_data_is_sorted_and_complete():
+    known = list(runtimes().values())
+    assert [runtime.python_version for runtime in known] == sorted({runtime.python_version for runtime in known})
+    assert [runtime.end_of_support for runtime in known] == sorted(runtime.end_of_support for runtime in known)
+    for name, runtime in runtimes().items():
+        assert name == runtime.name == "python{}.{}".format(*runtime.python_version)
+        assert len(Version(runtime.python).release) == 3
+        assert runtime.glibc == {"Amazon Linux 2": (2, 26), "Amazon Linux 2023": (2, 34)}[runtime.amazon_linux]
+
+
+def test_an_architecture_has_the_names_of_aws_and_of_elf():
+    assert [(each.value, each.machine) for each in Architecture] == [("x86_64", "x86_64"), ("arm64", "aarch64")]
+    assert str(target("python3.13", Architecture.ARM64)) == "python3.13-arm64"
+    assert Tag("cp313", "cp313", "manylinux_2_17_aarch64") in target("python3.13", Architecture.ARM64).tags
