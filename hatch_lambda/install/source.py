@@ -22,7 +22,7 @@ _UNLESS_PACKAGES = frozenset({"build", "dist", "docs"})
 _MARKS_OF_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta/history")
 _DEVELOPMENT_FILES = GitIgnoreSpec.from_lines(
     [
-        *("/setup.py", "/noxfile.py", "conftest.py", "test_*.py", "*_test.py"),
+        *("/setup.py", "/noxfile.py", "conftest.py", "test_*.py", "/*_test.py"),
         *("*.lock", "/pylock.toml", "/pylock.*.toml", "/pyproject.toml", "*.pyc"),
     ]
 )
