@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 from hatch_lambda import pipeline
 from hatch_lambda.cache import Cache
 from hatch_lambda.config import decode
-from hatch_lambda.errors import ArchiveError, ConfigurationError
+from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaError
 from hatch_lambda.model import Progress, Silent
 from hatch_lambda.process import INNER_BUILD, Uv
 from hatch_lambda.project import Project
+from hatch_lambda.run import Context, Source
 from hatch_lambda.verify import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hatch_lambda.model import Change
     from hatch_lambda.report import Package, Slimmed
@@ -32,20 +35,57 @@ _LAST_SECOND = 4_354_819_199
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
-def build(project: str | os.PathLike[str] = ".", *, progress: Progress | None = None, **settings: Any) -> Package:
+def build(
+    project: str | os.PathLike[str] = ".",
+    *,
+    progress: Progress | None = None,
+    no_cache: bool = False,
+    refresh: bool = False,
+    **settings: Any,
+) -> Package:
     """Build the Lambda package of the project in a folder and return what was made.
 
     *settings* replace those of the project's ``[tool.lambda-slim]``, with ``_`` for ``-`` in their names. Where
-    there is no lock file one is made, unless ``require_lock`` is set. Raises HatchLambdaError.
+    there is no lock file one is made, unless ``require_lock`` is set. With *no_cache* nothing is kept, with
+    *refresh* nothing that is kept is used. Raises HatchLambdaError.
 
     >>> package = build("service", architecture="arm64")  # doctest: +SKIP
     >>> package.path, package.size  # doctest: +SKIP
     """
-    return pipeline.build(
-        Project.read(Path(project), overrides(settings)),
-        pipeline.Source(may_create_lock=True),
-        context(os.environ, progress),
-    )
+    read = Project.read(Path(project), overrides(settings))
+    cache = Cache(root=None) if no_cache else open_cache(os.environ, read, refresh=refresh)
+    return pipeline.build(read, Source(may_create_lock=True), context(os.environ, cache, progress))
+
+
+def build_all(
+    projects: Sequence[str | os.PathLike[str]],
+    *,
+    jobs: int | None = None,
+    no_cache: bool = False,
+    refresh: bool = False,
+    **settings: Any,
+) -> Iterator[tuple[str, Package | HatchLambdaError]]:
+    """Build several projects, *jobs* at a time, and yield for each its folder with its package or its error.
+
+    What they have in common is installed, slimmed and compressed once, even with *no_cache*.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    lent = context(os.environ, Cache(root=None))
+
+    def build_one(project: str | os.PathLike[str]) -> Package | HatchLambdaError:
+        try:
+            read = Project.read(Path(project), overrides(settings))
+            cache = shared or open_cache(os.environ, read, refresh=refresh)
+            return pipeline.build(read, Source(may_create_lock=True), replace(lent, cache=cache))
+        except HatchLambdaError as error:
+            return error
+
+    with tempfile.TemporaryDirectory(prefix="hatch-lambda-") as folder:
+        shared = Cache(root=Path(folder)) if no_cache else None
+        with ThreadPoolExecutor(max_workers=max(1, jobs or _cores())) as pool:
+            for project, outcome in zip(projects, pool.map(build_one, projects), strict=True):
+                yield os.fspath(project), outcome
 
 
 def slim(
@@ -69,7 +109,7 @@ def slim(
         runtime=chosen.runtime,
         architecture=chosen.architecture.value if says_architecture else None,
     )
-    lent = context(os.environ, progress)
+    lent = context(os.environ, open_cache(os.environ), progress)
     return pipeline.slim_directory(Path(directory), chosen, expected, lent, dry_run=dry_run)
 
 
@@ -82,11 +122,9 @@ def explain(
     of the slim stage. Raises HatchLambdaError.
     """
     wanted = posixpath.normpath(path.replace(os.sep, "/").strip("/"))
-    changes, decisions = pipeline.plan(
-        Project.read(Path(project), overrides(settings)),
-        pipeline.Source(may_create_lock=True),
-        context(os.environ, progress),
-    )
+    read = Project.read(Path(project), overrides(settings))
+    lent = context(os.environ, open_cache(os.environ, read), progress)
+    changes, decisions = pipeline.plan(read, Source(may_create_lock=True), lent)
 
     def concerns(name: str) -> bool:
         return wanted in {".", name} or name.startswith(f"{wanted}/")
@@ -114,16 +152,41 @@ def overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name.replace("_", "-"): value for name, value in settings.items()}
 
 
-def context(environment: Mapping[str, str], progress: Progress | None = None) -> pipeline.Context:
+def context(environment: Mapping[str, str], cache: Cache, progress: Progress | None = None) -> Context:
     """Return what the pipeline has to know about this process."""
-    return pipeline.Context(
+    return Context(
         uv=Uv.find(environment),
-        cache=Cache(root=_cache_dir(environment)),
+        cache=cache,
         jobs=_cores(),
         today=datetime.now(timezone.utc).date(),
         source_date_epoch=_source_date_epoch(environment.get("SOURCE_DATE_EPOCH")),
         progress=progress or Silent(),
     )
+
+
+def cache_of(project: str | os.PathLike[str] = ".") -> Cache:
+    """Open the cache that builds of a project use. Raises HatchLambdaError."""
+    return open_cache(os.environ, Project.read(Path(project)))
+
+
+def open_cache(environment: Mapping[str, str], project: Project | None = None, *, refresh: bool = False) -> Cache:
+    """Open the cache: in the folder that ``HATCH_LAMBDA_CACHE_DIR`` names, else the project, else the system."""
+    settings = project.settings if project is not None else decode({})
+    named = environment.get("HATCH_LAMBDA_CACHE_DIR")
+    if named:
+        root = Path(named).absolute()
+    elif project is not None and settings.cache_dir is not None:
+        root = project.root / settings.cache_dir
+    else:
+        from platformdirs import user_cache_path
+
+        root = user_cache_path("hatch-lambda", appauthor=False)
+    remote = None
+    if settings.cache_url is not None:
+        from hatch_lambda.remote import Bucket
+
+        remote = Bucket(url=settings.cache_url, may_write=settings.cache_write)
+    return Cache(root=root, max_size=settings.cache_max_size, refresh=refresh, remote=remote)
 
 
 @contextmanager
@@ -138,14 +201,6 @@ def inner_build() -> Iterator[None]:
             del os.environ[INNER_BUILD]
         else:
             os.environ[INNER_BUILD] = before
-
-
-def _cache_dir(environment: Mapping[str, str]) -> Path:
-    """Return the folder of the cache: as ``HATCH_LAMBDA_CACHE_DIR`` says, or where this system has caches."""
-    from platformdirs import user_cache_path
-
-    named = environment.get("HATCH_LAMBDA_CACHE_DIR")
-    return Path(named) if named else user_cache_path("hatch-lambda", appauthor=False)
 
 
 def _cores() -> int:

@@ -15,8 +15,8 @@ from hatch_lambda.process import INNER_BUILD
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hatch_lambda.pipeline import Source
     from hatch_lambda.project import Project
+    from hatch_lambda.run import Source
 
 OVERRIDES = "overrides"
 """Key of the hook's table under which our backend hands on the front end's ``-C`` settings."""
@@ -40,7 +40,8 @@ class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
                     return
                 self._carried = tempfile.TemporaryDirectory(prefix="hatch-lambda-")
                 folder = Path(self._carried.name)
-                lock = pipeline.resolve_lock(project, self._source(), api.context(os.environ), folder)
+                context = api.context(os.environ, api.open_cache(os.environ, project))
+                lock = pipeline.resolve_lock(project, self._source(), context, folder)
                 resolved = folder / locks.RESOLVED_NAME
                 portable = locks.rebase(lock.pylock, lock.path.parent, project.root)
                 resolved.write_text(locks.dump(portable), encoding="utf-8")
@@ -60,7 +61,8 @@ class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
                 project = self._project()
                 if project.settings.enabled:
                     source = self._source(Path(artifact_path))
-                    show(self.app, pipeline.build(project, source, api.context(os.environ)))
+                    context = api.context(os.environ, api.open_cache(os.environ, project))
+                    show(self.app, pipeline.build(project, source, context))
         elif self.target_name == "sdist" and hasattr(self, "_carried"):
             self._carried.cleanup()
 
@@ -85,7 +87,7 @@ class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
         return Project.read(Path(self.root), self.config.get(OVERRIDES))
 
     def _source(self, wheel: Path | None = None) -> Source:
-        from hatch_lambda.pipeline import Source
+        from hatch_lambda.run import Source
 
         in_source_tree = not (Path(self.root) / "PKG-INFO").is_file()
         return Source(wheel=wheel, directory=Path(self.directory), in_source_tree=in_source_tree)

@@ -15,6 +15,7 @@ from hatchling.plugin.manager import PluginManager
 from hatch_lambda import api, pipeline
 from hatch_lambda.hatch_app import reporting, show
 from hatch_lambda.project import Project
+from hatch_lambda.run import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +44,8 @@ class LambdaBuilder(BuilderInterface[BuilderConfig, PluginManager]):
                 wheel = next(wheels.build(directory=folder, versions=["standard"]))
             package = pipeline.build(
                 project,
-                pipeline.Source(wheel=Path(wheel), directory=Path(directory)),
-                api.context(os.environ),
+                Source(wheel=Path(wheel), directory=Path(directory)),
+                api.context(os.environ, api.open_cache(os.environ, project)),
             )
             show(self.app, package)
             return str(package.path)

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import struct
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,9 @@ _AFTER_PRUNING = 0.8
 
 class Remote(Protocol):
     """A second store behind the local one, shared by machines."""
+
+    problem: str | None
+    """What kept it from working."""
 
     def get(self, name: str) -> bytes | None:
         """Return the file *name*; None where it is not there or the store cannot be reached."""
@@ -128,11 +132,11 @@ class Cache:
                     status = path.stat()
                     yield Entry(path=path, kind=Path(folder).parent.name, size=status.st_size, used=status.st_mtime)
 
-    def prune(self, *, now: float, max_size: int | None = None) -> int:
+    def prune(self, max_size: int | None = None) -> int:
         """Remove what is abandoned, and the least recently used until the rest fits; return the bytes freed."""
         limit = self.max_size if max_size is None else max_size
-        freed = self._remove_abandoned(now)
-        entries = sorted(self.entries(), key=lambda entry: entry.used)
+        freed = self._remove_abandoned(time.time())
+        entries = sorted((entry for entry in self.entries() if not entry.unfinished), key=lambda entry: entry.used)
         size = sum(entry.size for entry in entries)
         if size <= limit:
             return freed
@@ -145,10 +149,13 @@ class Cache:
                 freed += entry.size
         return freed
 
-    def prune_if_written(self, *, now: float) -> None:
-        """Keep the size limit after a build that added to the store."""
+    def settle(self) -> list[str]:
+        """End a build: keep the size limit if it added something, and return what did not work."""
         if self._written:
-            self.prune(now=now)
+            self._written = False
+            self.prune()
+        remote = self.remote.problem if self.remote is not None else None
+        return [*self.problems, *([f"the shared cache was not used: {remote}"] if remote else [])]
 
     def clear(self) -> int:
         """Remove every entry and return the bytes freed."""
@@ -207,7 +214,7 @@ class Cache:
         if self.root is None:
             return freed
         for entry in list(self.entries()):
-            if entry.path.suffix == ".tmp" and now - entry.used > _ABANDONED:
+            if entry.unfinished and now - entry.used > _ABANDONED:
                 with suppress(OSError):
                     entry.path.unlink(missing_ok=True)
                     freed += entry.size
@@ -232,6 +239,11 @@ class Entry:
     size: int
     used: float
     """When it was last used, in seconds since 1970."""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it is still being written, or its writer was killed."""
+        return self.path.name.endswith(".tmp")
 
 
 def digest(*parts: object) -> str:

@@ -6,6 +6,8 @@ is copied as it is, and the description of what is in it.
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache as memoized
 from pathlib import Path
@@ -20,11 +22,16 @@ from hatch_lambda.model import Change, File, Finding, Tree
 from hatch_lambda.report import StageResult  # noqa: TC001 - msgspec resolves it when it decodes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hatch_lambda.archive import Timestamp
     from hatch_lambda.cache import Cache
     from hatch_lambda.report.journal import Journal
 
 _PARTS, _SECTIONS, _KNOWN = "parts", "sections", "known"
+
+_LOCKS: dict[str, threading.Lock] = {}
+_LOCKS_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +99,15 @@ class StoredPart:
     def section(self) -> StoredSection:
         """The section as the archive stage takes it."""
         return StoredSection(section=self.part.section, file=self.file)
+
+
+@contextmanager
+def making(key: Key) -> Iterator[None]:
+    """Let one thread of this process at a time make what *key* stands for; the others find it made."""
+    with _LOCKS_LOCK:
+        lock = _LOCKS.setdefault(key.digest(), threading.Lock())
+    with lock:
+        yield
 
 
 def is_known(cache: Cache, key: Key) -> bool:

@@ -3,100 +3,27 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import deflate
 
-from hatch_lambda import __version__, archive, elf, install, locks, parts, slimming, verify
+from hatch_lambda import __version__, archive, install, locks, parts, slimming, verify
 from hatch_lambda.cache import Cache, workspace
 from hatch_lambda.errors import machine_errors
-from hatch_lambda.model import Severity, Tree
+from hatch_lambda.model import Finding, Severity, Tree
 from hatch_lambda.policies import lock_policy, project_policy, slim_policy, strip_policy
 from hatch_lambda.report import Package, Slimmed
 from hatch_lambda.report.journal import Journal
+from hatch_lambda.run import Context, Run, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import date
+    from concurrent.futures import Future
     from pathlib import Path
 
     from hatch_lambda.config import Settings
-    from hatch_lambda.model import Change, Progress
-    from hatch_lambda.process import Uv
+    from hatch_lambda.model import Change
     from hatch_lambda.project import Project
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """What a door lends to the pipeline: everything that is the machine's and the moment's."""
-
-    uv: Uv
-    cache: Cache
-    jobs: int
-    """Threads for stripping and compressing."""
-    today: date
-    source_date_epoch: int | None
-    progress: Progress
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """How a door comes by the project."""
-
-    wheel: Path | None = None
-    """The project's wheel, where the door has it already."""
-    directory: Path | None = None
-    """Where the zip goes unless ``output`` is set; None: ``dist`` in the project."""
-    may_create_lock: bool = False
-    in_source_tree: bool = True
-    """False in an unpacked sdist."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """One run of the stages: what they are told, where they work, what they report."""
-
-    settings: Settings
-    context: Context
-    work: Path
-    journal: Journal
-
-    def slim(self, tree: Tree, project: Tree) -> Tree:
-        """Remove what neither *tree* nor the *project* that uses it needs, then symbols from what is left."""
-        self.context.progress.start("slim", 0)
-        decisions = slimming.plan(install.merge(tree, project), slim_policy(self.settings))
-        return self._carry_out(decision for decision in decisions if not decision.file.project)
-
-    def slim_project(self, own: Tree, dependencies: Tree) -> Tree:
-        """Do the same to the project's own files, about which its dependencies have no say.
-
-        But where these ask for lists of files, the project's has to be among them.
-        """
-        policy = slim_policy(self.settings)
-        if policy.dist_info == "minimal" and any(file.path.endswith(".dist-info/RECORD") for file in dependencies):
-            policy = replace(policy, dist_info="keep")
-        return self._carry_out(slimming.plan(own, policy))
-
-    def packer(self) -> archive.Packer:
-        """Return what compresses."""
-        context = self.context
-        return archive.Packer(
-            compression=self.settings.compression, cache=context.cache, progress=context.progress, jobs=context.jobs
-        )
-
-    def _carry_out(self, decisions: Iterable[slimming.Decision]) -> Tree:
-        tree, changes = slimming.apply(decisions)
-        install.refuse_conflicts(tree)
-        self.journal.changes += changes
-        self.journal.mark("slim", tree)
-        context, policy = self.context, strip_policy(self.settings)
-        tree, changes, findings = elf.strip_tree(tree, policy, self.work, context.progress, jobs=context.jobs)
-        tree = install.renew(tree, self.work)
-        self.journal.changes += changes
-        self.journal.findings += findings
-        self.journal.mark("strip", tree)
-        return tree
 
 
 @machine_errors()
@@ -113,7 +40,7 @@ def _build(project: Project, source: Source, context: Context) -> Package:
     journal = Journal()
     journal.findings += verify.check_runtime(target.runtime, guessed=project.runtime_was_guessed, today=context.today)
     with workspace(context.cache.root) as work:
-        run = _Run(settings=project.settings, context=context, work=work, journal=journal)
+        run = Run(settings=project.settings, context=context, work=work, journal=journal)
         own, stored, lock = _take(project, source, timestamp, run)
         dependencies = stored.part.tree(stored.file)
         journal.mark("install", own.tree)
@@ -131,6 +58,7 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         journal.mark("zip", own_tree)
     journal.stages[-1] = replace(journal.stages[-1], size=zipped.size)
     journal.findings += verify.check_zipped(zipped.size)
+    journal.findings += map(_cache_problem, context.cache.settle())
     return Package(
         tree=tree,
         stages=tuple(journal.stages),
@@ -159,7 +87,7 @@ def plan(project: Project, source: Source, context: Context) -> tuple[list[Chang
     Before the decisions come the Changes of the install stage, about which no rule decides.
     """
     with workspace(context.cache.root) as work:
-        run = _Run(settings=project.settings, context=context, work=work, journal=Journal())
+        run = Run(settings=project.settings, context=context, work=work, journal=Journal())
         own = install.take_project(project.root, project_policy(project, source.wheel), context.uv, work)
         tree = install.merge(_install(project, _choose(project, source, run), run), own.tree)
         return run.journal.changes, slimming.plan(tree, slim_policy(project.settings))
@@ -195,7 +123,7 @@ def slim_directory(
             )
             targets.append(target)
             inside.findings += verify.check_platforms(tags, target)
-            run = _Run(settings=settings, context=context, work=room, journal=inside)
+            run = Run(settings=settings, context=context, work=room, journal=inside)
             slimmed.append((site, run.slim(tree, Tree(()))))
             journal.take(inside, "" if site == folder else f"{site.relative_to(folder).as_posix()}/")
         for site, tree in () if dry_run else slimmed:
@@ -230,7 +158,7 @@ def resolve_lock(project: Project, source: Source, context: Context, work: Path)
 
 
 def _take(
-    project: Project, source: Source, timestamp: archive.Timestamp, run: _Run
+    project: Project, source: Source, timestamp: archive.Timestamp, run: Run
 ) -> tuple[install.ProjectPart, parts.StoredPart, str]:
     """Come by the project's files and by the dependencies' part: kept since an earlier build, or made now.
 
@@ -238,13 +166,12 @@ def _take(
 
     While the project's wheel is being built the dependencies are installed, unless they are known already.
     """
-    context, settings = run.context, run.settings
-    context.progress.start("install", 0)
-    policy = project_policy(project, source.wheel)
+    cache, settings = run.context.cache, run.settings
+    run.context.progress.start("install", 0)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        building = pool.submit(install.take_project, project.root, policy, context.uv, run.work)
+        policy = project_policy(project, source.wheel)
+        building = pool.submit(install.take_project, project.root, policy, run.context.uv, run.work)
         chosen = _choose(project, source, run)
-        run.journal.findings += chosen.findings
         key = parts.Key(
             wheels=chosen.identity,
             target=str(project.target),
@@ -252,28 +179,50 @@ def _take(
             compression=settings.compression,
             timestamp=timestamp,
         )
-        inside = replace(run, journal=Journal())
-        dependencies = None if parts.is_known(context.cache, key) else _install(project, chosen, inside)
+
+        def kept() -> parts.StoredPart | None:
+            known = parts.is_known(cache, key)
+            return parts.load(cache, key, slimming.influence(building.result().tree)) if known else None
+
+        stored = kept()
+        if stored is None:
+            with parts.making(key):
+                stored = kept() or _make_part(project, chosen, key, building, replace(run, journal=Journal()))
         own = building.result()
-    influence = slimming.influence(own.tree)
-    stored = parts.load(context.cache, key, influence)
-    if stored is None:
-        tree = inside.slim(dependencies or _install(project, chosen, inside), own.tree)
-        context.progress.start("compress", tree.size)
-        section = archive.write_section(tree, run.work / "section", inside.packer(), timestamp)
-        inside.journal.mark("zip", tree)
-        part = parts.Part.of(section, tree, inside.journal)
-        stored = parts.store(context.cache, key, influence, part, run.work / "section")
+    run.journal.findings += chosen.findings
     run.journal.take(stored.part)
     return own, stored, chosen.lock
 
 
-def _choose(project: Project, source: Source, run: _Run) -> locks.Choice:
+def _make_part(
+    project: Project, chosen: locks.Choice, key: parts.Key, building: Future[install.ProjectPart], run: Run
+) -> parts.StoredPart:
+    """Install, slim, strip and compress the dependencies, and keep the result."""
+    dependencies = _install(project, chosen, run)
+    own = building.result().tree
+    tree = run.slim(dependencies, own)
+    run.context.progress.start("compress", tree.size)
+    section = archive.write_section(tree, run.work / "section", run.packer(), key.timestamp)
+    run.journal.mark("zip", tree)
+    part = parts.Part.of(section, tree, run.journal)
+    return parts.store(run.context.cache, key, slimming.influence(own), part, run.work / "section")
+
+
+def _cache_problem(problem: str) -> Finding:
+    return Finding(
+        code="HL030",
+        severity=Severity.WARNING,
+        message=problem,
+        hint="the package is right all the same; the next build may be slower",
+    )
+
+
+def _choose(project: Project, source: Source, run: Run) -> locks.Choice:
     policy = _lock_policy(project, source)
     return locks.choose(project, project.target, policy, run.context.uv, run.context.cache, run.work)
 
 
-def _install(project: Project, chosen: locks.Choice, run: _Run) -> Tree:
+def _install(project: Project, chosen: locks.Choice, run: Run) -> Tree:
     tree, changes = install.take_distributions(
         chosen.pinned, project.target, run.context.uv, run.work, cwd=project.root
     )

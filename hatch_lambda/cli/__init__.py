@@ -102,25 +102,48 @@ _QUIET = click.option("-q", "--quiet", is_flag=True, help="Show warnings and err
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-@hatch_lambda.command(short_help="Build the package of a project.")
-@click.argument("project", default=".", metavar="[PROJECT]")
+@hatch_lambda.command(short_help="Build the packages of projects.")
+@click.argument("projects", nargs=-1, metavar="[PROJECT]...")
 @click.option("-o", "--output", metavar="FILE", help="Where the zip goes, relative to this folder.")
 @_settings
+@click.option("--cache-dir", metavar="FOLDER", help="Keep what later builds can use in FOLDER.")
+@click.option("--no-cache", is_flag=True, help="Keep nothing, and use nothing that is kept.")
+@click.option("--refresh", is_flag=True, help="Make everything anew, and keep that.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Build N projects at a time.")
 @_JSON
 @_QUIET
 @_VERBOSE
-def build(project: str, output: str | None, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
-    """Build the Lambda package of the project in the folder PROJECT (default: this one).
+def build(
+    projects: tuple[str, ...],
+    output: str | None,
+    cache_dir: str | None,
+    no_cache: bool,
+    refresh: bool,
+    jobs: int | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Build the Lambda packages of the projects in the folders PROJECT (default: this one).
 
-    The project needs no build system. Its lock file says what is installed; where there is none, one is made.
+    A project needs no build system. Its lock file says what is installed; where there is none, one is made. What
+    several projects have in common is done once.
     """
     from hatch_lambda import api
     from hatch_lambda.cli import output as show
 
+    if output is not None and len(projects) > 1:
+        raise click.UsageError("--output names one file, but there are several projects")
     if output is not None:
         options["output"] = os.path.abspath(output)  # noqa: PTH100 - not resolved: the user's name stays
+    if cache_dir is not None:
+        os.environ["HATCH_LAMBDA_CACHE_DIR"] = cache_dir
+    given = {"no_cache": no_cache, "refresh": refresh, **_given(options)}
+    if len(projects) > 1:
+        sys.exit(show.packages(api.build_all(projects, jobs=jobs, **given), as_json=as_json, quiet=quiet))
     with show.progress(quiet=quiet or as_json) as progress:
-        package = api.build(project, progress=progress, **_given(options))
+        package = api.build(*projects, progress=progress, **given)
     show.package(package, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
@@ -180,6 +203,48 @@ def clean(project: str, dry_run: bool) -> None:
     from hatch_lambda.cli import output as show
 
     show.cleaned(api.clean(project, dry_run=dry_run), dry_run=dry_run)
+
+
+@hatch_lambda.group(cls=_InOrder, short_help="Look at, or empty, the cache.")
+def cache() -> None:
+    """Look at, or empty, the cache: what builds keep for later ones."""
+
+
+@cache.command("dir")
+def cache_dir() -> None:
+    """Print the folder of the cache."""
+    from hatch_lambda import api
+
+    click.echo(api.cache_of().root)
+
+
+@cache.command("info")
+@_JSON
+def cache_info(as_json: bool) -> None:
+    """Tell what the cache holds."""
+    from hatch_lambda import api
+    from hatch_lambda.cli import output as show
+
+    show.cache(api.cache_of(), as_json=as_json)
+
+
+@cache.command("prune")
+@click.option("--max-size", type=click.IntRange(min=0), metavar="BYTES", help="Instead of cache-max-size.")
+def cache_prune(max_size: int | None) -> None:
+    """Remove what killed builds left, and what was used least recently above the size limit."""
+    from hatch_lambda import api
+    from hatch_lambda.cli import output as show
+
+    show.freed(api.cache_of().prune(max_size))
+
+
+@cache.command("clear")
+def cache_clear() -> None:
+    """Remove everything in the cache."""
+    from hatch_lambda import api
+    from hatch_lambda.cli import output as show
+
+    show.freed(api.cache_of().clear())
 
 
 @hatch_lambda.command(short_help="Print the JSON Schema of the settings.")

@@ -19,7 +19,7 @@ import click
 from hatch_lambda.errors import HatchLambdaError
 from hatch_lambda.model import Silent
 from hatch_lambda.report import text
-from hatch_lambda.report.layout import hanging
+from hatch_lambda.report.layout import hanging, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
     from typing_extensions import Self
 
+    from hatch_lambda.cache import Cache
     from hatch_lambda.model import Change, Finding, Progress
     from hatch_lambda.report import Package, Slimmed
     from hatch_lambda.slimming import Decision
@@ -123,6 +124,47 @@ def package(package: Package, *, as_json: bool, quiet: bool, verbose: bool) -> N
     _findings(package.findings, verbose=verbose)
     if not quiet:
         _print(click.style(_near(package.path), bold=True))
+
+
+def packages(outcomes: Iterable[tuple[str, Package | HatchLambdaError]], *, as_json: bool, quiet: bool) -> int:
+    """Print what came of several projects, each as soon as it is done, and return the exit code."""
+    documents: list[dict[str, Any]] = []
+    exit_code = 0
+    for project, outcome in outcomes:
+        if isinstance(outcome, HatchLambdaError):
+            exit_code = exit_code or outcome.exit_code
+            documents.append({"project": project, "error": outcome.message, "hint": outcome.hint})
+            if not as_json:
+                show_error(HatchLambdaError(f"{project}: {outcome.message}", hint=outcome.hint))
+            continue
+        documents.append({"project": project, **outcome.to_json()})
+        if not as_json:
+            _findings(outcome.findings, verbose=False)
+            if not quiet:
+                _print(f"{_near(outcome.path)}: {text.size(outcome.size)}")
+    if as_json:
+        _print_json(documents)
+    return exit_code
+
+
+def cache(cache: Cache, *, as_json: bool) -> None:
+    """Print what the cache holds, by kind."""
+    kinds: dict[str, list[int]] = {}
+    for entry in cache.entries():
+        kinds.setdefault(entry.kind, []).append(entry.size)
+    total = sum(map(sum, kinds.values()))
+    if as_json:
+        listed = {kind: {"entries": len(sizes), "bytes": sum(sizes)} for kind, sizes in sorted(kinds.items())}
+        _print_json({"folder": str(cache.root), "bytes": total, "max_bytes": cache.max_size, "kinds": listed})
+        return
+    rows = [(kind, str(len(sizes)), text.size(sum(sizes))) for kind, sizes in sorted(kinds.items())]
+    _print_lines(table([("kind", "entries", "size"), *rows], width=_width()))
+    _print(f"{cache.root}: {text.size(total)} of at most {text.size(cache.max_size)}")
+
+
+def freed(count: int) -> None:
+    """Print how many bytes were freed."""
+    _print(f"{text.size(count)} freed")
 
 
 def slimmed(result: Slimmed, directory: str, *, dry_run: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
@@ -226,7 +268,7 @@ def _folded(paragraph: str, indent: int) -> list[str]:
     return hanging(paragraph, indent, shutil.get_terminal_size().columns if _is_terminal(stderr=True) else None)
 
 
-def _print_json(document: dict[str, Any]) -> None:
+def _print_json(document: Any) -> None:
     json.dump(document, sys.stdout, indent=2)
     sys.stdout.write("\n")
 

@@ -10,7 +10,7 @@ from hatch_lambda.cli import _given, hatch_lambda, main
 from hatch_lambda.cli.output import decisions, show_error
 from hatch_lambda.errors import HatchLambdaError, LockError
 
-COMMANDS = ["build", "slim", "explain", "clean", "schema"]
+COMMANDS = ["build", "slim", "explain", "clean", "cache", "schema"]
 
 
 def test_the_help_lists_the_commands_in_the_order_of_need():

@@ -62,7 +62,7 @@ def test_names_with_spaces_and_other_scripts_are_taken(folder):
     [
         ".env", ".hidden.py", ".venv/lib/x.py", "app/.DS_Store", "app/.cache/x.py",
         "tests/test_app.py", "tests/data.json", "test/x.py", "app/tests/__init__.py", "app/test_models.py",
-        "app/models_test.py", "conftest.py", "app/conftest.py",
+        "models_test.py", "conftest.py", "app/conftest.py",
         "setup.py", "noxfile.py", "docs/conf.py", "build/lib/app/x.py", "dist/x.py",
         "pyproject.toml", "uv.lock", "pylock.toml", "pylock.dev.toml", "app/__pycache__/a.cpython-313.pyc", "old.pyc",
         "app.egg-info/PKG-INFO", "node_modules/x/y.py", "__pypackages__/3.13/lib/x.py", ".git/hooks/x.py",
