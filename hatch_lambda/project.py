@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -21,6 +20,8 @@ from hatch_lambda.target import Target, highest_runtime, runtimes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from packaging.requirements import Requirement
 
     from hatch_lambda.config import Settings
 
@@ -132,6 +133,8 @@ class Project:
 
         Markers are not evaluated. A dynamic list of dependencies cannot be known and counts as empty.
         """
+        from packaging.requirements import InvalidRequirement, Requirement
+
         lines = list(self.metadata.get("dependencies", ()))
         optional = {
             canonicalize_name(name): entries for name, entries in self.metadata.get("optional-dependencies", {}).items()

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hatch_lambda.install.source import read_source, select
-from hatch_lambda.install.wheel import build_wheel, unpack
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -46,16 +43,20 @@ def take_project(root: Path, policy: ProjectPolicy, uv: Uv, workspace: Path) -> 
     Raises InstallError when its wheel cannot be built or is damaged.
     """
     if policy.wheel is None and not policy.is_package:
+        from hatch_lambda.install.source import read_source
+
         tree, version, backend = read_source(root, policy.handler), None, None
     else:
+        from hatch_lambda.install.wheel import build_wheel, unpack
+
         wheel = policy.wheel or build_wheel(root, uv, workspace)
         tree = unpack(wheel, workspace, scripts=policy.scripts)
         version, backend = wheel.name.split("-")[1], _generator(tree)
-    return ProjectPart(
-        tree=select(root, tree, include=policy.include, exclude=policy.exclude),
-        version=version,
-        backend=backend,
-    )
+    if policy.include or policy.exclude:
+        from hatch_lambda.install.source import select
+
+        tree = select(root, tree, include=policy.include, exclude=policy.exclude)
+    return ProjectPart(tree=tree, version=version, backend=backend)
 
 
 def _generator(tree: Tree) -> str | None:

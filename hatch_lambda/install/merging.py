@@ -1,0 +1,69 @@
+"""The dependencies and the project, beside one another."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hatch_lambda.errors import InstallError
+from hatch_lambda.model import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatch_lambda.model import File
+
+_SHOWN = 5
+
+
+def merge(dependencies: Tree, project: Tree) -> Tree:
+    """Put the project beside its dependencies; where both have a path with other content, remember it."""
+    files = {file.path: file for file in dependencies}
+    for file in project:
+        other = files.get(file.path)
+        if other is not None and other.source.read_bytes() != file.source.read_bytes():
+            files[file.path] = replace(file, rivals=(other.distribution or "a dependency", *other.rivals))
+        elif other is None:
+            files[file.path] = file
+    return Tree.of(files.values())
+
+
+def set_apart(project: Tree, dependencies: Tree, digests: Mapping[str, str]) -> Tree:
+    """Return the files of *project* that are not among *dependencies* already, which have these SHA-256 *digests*.
+
+    Raises InstallError where both have a file of one name with different content.
+    """
+    owners = {file.path: file.distribution or "a dependency" for file in dependencies}
+    own: list[File] = []
+    for file in project:
+        if file.path not in owners:
+            own.append(file)
+        elif hashlib.sha256(file.source.read_bytes()).hexdigest() != digests[file.path]:
+            own.append(replace(file, rivals=(owners[file.path],)))
+    taken = {file.path for file in own}
+    refuse_conflicts(Tree.of([*own, *(file for file in dependencies if file.path not in taken)]))
+    return Tree.of(own)
+
+
+def refuse_conflicts(tree: Tree) -> None:
+    """Raise InstallError if two distributions claim a file that is left, each with other content.
+
+    Which of them would win depends on the order of installation, so no choice would be right.
+    """
+    folders = {"/".join(file.parts[:depth]) for file in tree for depth in range(1, len(file.parts))}
+    conflicts = [
+        f"{file.path} differs in {', '.join((file.distribution or 'the project', *file.rivals))}"
+        if file.rivals
+        else f"{file.path} is a file and a folder"
+        for file in tree
+        if file.rivals or file.path in folders
+    ]
+    if not conflicts:
+        return
+    if len(conflicts) > _SHOWN:
+        conflicts[_SHOWN:] = [f"and {len(conflicts) - _SHOWN} more"]
+    raise InstallError(
+        "\n".join(conflicts),
+        hint="depend on one of them only, or remove the files with tool.lambda-slim.patterns",
+    )
