@@ -15,6 +15,7 @@ import shutil
 import struct
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ _TRAILER = struct.Struct("<8sQ32s")
 _MAGIC = b"hatchlmb"
 _ABANDONED = 24 * 3600
 _AFTER_PRUNING = 0.8
+_WAITING = 16
 
 
 class Remote(Protocol):
@@ -275,22 +277,39 @@ def workspace(cache_dir: Path | None) -> Iterator[Path]:
     It lies below *cache_dir*, which is usually on uv's file system, so that uv can link instead of copying;
     where that cannot be written it is a temporary folder of the system.
     """
-    parent: Path | None = None
+    folder = _new_folder(cache_dir)
+    try:
+        yield folder
+    finally:
+        remove_tree(folder)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove *folder* and all that is in it, as far as that is possible.
+
+    Removing a directory is mostly waiting, a millisecond for each, so many are removed at a time, deepest first.
+    """
+    by_depth: dict[int, list[str]] = {}
+    for directory, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            with suppress(OSError):
+                os.unlink(os.path.join(directory, name))  # noqa: PTH108, PTH118 - thousands of them
+        by_depth.setdefault(directory.count(os.sep), []).append(directory)
+    with ThreadPoolExecutor(max_workers=_WAITING) as pool:
+        for depth in sorted(by_depth, reverse=True):
+            list(pool.map(_remove_directory, by_depth[depth]))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_directory(directory: str) -> None:
+    with suppress(OSError):
+        os.rmdir(directory)  # noqa: PTH106 - os.walk gives strings
+
+
+def _new_folder(cache_dir: Path | None) -> Path:
     if cache_dir is not None:
-        try:
+        with suppress(OSError):
             parent = cache_dir / "work"
             parent.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            parent = None
-    with _temporary_directory(parent) as folder:
-        yield folder
-
-
-@contextmanager
-def _temporary_directory(parent: Path | None) -> Iterator[Path]:
-    try:
-        folder = tempfile.TemporaryDirectory(dir=parent, prefix="build-", ignore_cleanup_errors=True)
-    except OSError:
-        folder = tempfile.TemporaryDirectory(prefix="hatch-lambda-", ignore_cleanup_errors=True)
-    with folder as name:
-        yield Path(name).resolve()
+            return Path(tempfile.mkdtemp(dir=parent, prefix="build-")).resolve()
+    return Path(tempfile.mkdtemp(prefix="hatch-lambda-")).resolve()
