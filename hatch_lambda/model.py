@@ -118,6 +118,9 @@ class LockedWheel:
     version: Version
     wheel: PackageWheel
     """Its file name, where it is, and its hashes, as the lock file has them."""
+    index: str | None = None
+    """Address of the index that it was locked from. uv keeps what comes from an index for good, and asks again
+    and again whether a file at a mere address has changed."""
 
 
 class Progress(Protocol):

@@ -46,8 +46,9 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
     Raises what ``read`` and ``select`` raise.
     """
     key = fingerprint(project, target, policy, uv)
-    if key is not None and (kept := cache.get(_SELECTIONS, key)) is not None:
-        return msgspec.json.decode(kept, type=Choice)
+    if key is not None and (kept := _kept(cache, key)) is not None:
+        return kept
+    from hatch_lambda.locks.messages import has_secret
     from hatch_lambda.locks.pylock import pinned
     from hatch_lambda.locks.reading import read
     from hatch_lambda.locks.selection import select
@@ -60,9 +61,18 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
         lock=lock.path.name,
         findings=lock.findings,
     )
-    if key is not None and not lock.findings:
+    if key is not None and not lock.findings and not has_secret(choice.pinned or ""):
         cache.put(_SELECTIONS, key, msgspec.json.encode(choice))
     return choice
+
+
+def _kept(cache: Cache, key: str) -> Choice | None:
+    kept = cache.get(_SELECTIONS, key)
+    try:
+        return None if kept is None else msgspec.json.decode(kept, type=Choice)
+    except msgspec.MsgspecError:  # whole, but none of ours
+        cache.drop(_SELECTIONS, key)
+        return None
 
 
 def _identity(wheels: Iterable[LockedWheel]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging import __version__ as packaging_version
@@ -13,35 +15,48 @@ from hatch_lambda.cache import digest
 from hatch_lambda.locks.discovery import discover
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from hatch_lambda.locks.lock import LockPolicy
     from hatch_lambda.process import Uv
     from hatch_lambda.project import Project
     from hatch_lambda.target import Target
 
-_OTHER_FILES = {
-    "uv.lock": re.compile(rb'\bsource = \{ (?:directory|editable|path|virtual) = "(?!\.")'),
-    ".txt": re.compile(rb"^\s*-", re.MULTILINE),
+_OPEN_ENDED = {
+    "uv.lock": re.compile(
+        rb"""\bsource = \{ (?:directory|editable|path|virtual) = "(?!\.")|^ +\{ (?:url|path|filename) = (?!.*\bhash = )""",
+        re.MULTILINE,
+    ),
+    ".txt": re.compile(rb"^\s*-(?!-hash\b)", re.MULTILINE),
 }
-"""What in a lock file says that further files on this machine decide, too, by the end of its name."""
+"""What in a lock file says that other files on this machine decide, too, by the end of its name.
+
+A file without a hash in ``uv.lock`` is one in a local folder, with whatever content it has when uv looks.
+"""
+
+_RESOLVED_ELSEWHERE = frozenset({"dependencies", "optional-dependencies", "requires-python"})
+"""Fields of ``[project]`` that are part of a lock, and of which a build backend may ask any file."""
 
 
 def fingerprint(project: Project, target: Target, policy: LockPolicy, uv: Uv) -> str | None:
     """Return a key of everything that the selection for *target* follows from, uv's answers among it.
 
-    None where that cannot be told from two files: where there is no lock, in workspaces, for paths, for nested
-    requirements and for dynamic dependencies. The key holds on this machine only, for it names this uv.
+    None where that cannot be told: where there is no lock, in workspaces, for paths, for files without a hash, for
+    nested requirements and for dynamic dependencies. The key holds on this machine only, for it names this uv and
+    this folder.
     """
     found = discover(project, policy)
-    if "dependencies" in project.metadata.get("dynamic", ()):
+    if not _RESOLVED_ELSEWHERE.isdisjoint(project.metadata.get("dynamic", ())):
         return None
     if found is None or found.path.parent != project.root or found.passed_over:
         return None
     content = found.path.read_bytes()
-    for ending, pattern in _OTHER_FILES.items():
+    for ending, pattern in _OPEN_ENDED.items():
         if found.path.name.endswith(ending) and pattern.search(content):
             return None
     status = os.stat(uv.executable)  # noqa: PTH116 - a name that may have been found on PATH
     return digest(
+        str(project.root),
         found.path.name,
         content,
         dict(project.pyproject),
@@ -49,6 +64,26 @@ def fingerprint(project: Project, target: Target, policy: LockPolicy, uv: Uv) ->
         policy,
         (uv.executable, status.st_size, status.st_mtime_ns),
         sorted(item for item in uv.environment.items() if item[0].startswith("UV_")),
+        list(_configuration(project, uv.environment)),
         packaging_version,
         hatch_lambda_version,
     )
+
+
+def _configuration(project: Project, environment: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files that may configure uv in the project: its own, those above it, the user's, the system's."""
+    paths = [folder / name for folder in project.root.parents for name in ("uv.toml", "pyproject.toml")]
+    paths.append(project.root / "uv.toml")
+    home = environment.get("HOME", environment.get("USERPROFILE", ""))
+    for folder in (
+        environment.get("XDG_CONFIG_HOME") or f"{home}/.config",
+        *environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":"),
+        "/etc",
+        *(environment[name] for name in ("APPDATA", "PROGRAMDATA") if name in environment),
+    ):
+        paths.append(Path(folder, "uv", "uv.toml"))
+    if named := environment.get("UV_CONFIG_FILE"):
+        paths.append(project.root / named)
+    for path in paths:
+        with suppress(OSError):
+            yield str(path), path.read_bytes()

@@ -19,6 +19,11 @@ def masked(text: str) -> str:
     return _USER_INFO.sub("***@", text)
 
 
+def has_secret(text: str) -> bool:
+    """Tell whether an URL in *text* has something before its ``@``."""
+    return _USER_INFO.search(text) is not None
+
+
 def last_lines(error: CommandError) -> str:
     """Return the last lines of a failed command's output, without secrets."""
     return masked(error.tail())

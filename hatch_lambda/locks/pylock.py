@@ -114,6 +114,7 @@ def pinned(wheels: Sequence[LockedWheel], base: Path) -> str:
         Package(
             name=locked.name,
             version=locked.version,
+            index=locked.index,
             wheels=[
                 replace(
                     locked.wheel,

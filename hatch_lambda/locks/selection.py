@@ -133,7 +133,7 @@ def _choose(package: Package, pylock: Pylock, target: Target) -> LockedWheel:
         weak = ", ".join(sorted(wheel.hashes))
         raise _Unusable(f"{wheel.filename} has no sha256 in the lock (only {weak})")
     version = package.version or parse_wheel_filename(wheel.filename)[1]
-    return LockedWheel(name=package.name, version=version, wheel=wheel)
+    return LockedWheel(name=package.name, version=version, wheel=wheel, index=package.index)
 
 
 def _as_wheel(package: Package, source: _Source, target: Target) -> PackageWheel:
