@@ -1,4 +1,4 @@
-"""What builds keep: their workspaces while they run, and afterwards what later builds can use.
+"""What builds keep for later ones.
 
 An entry is a file that holds its payload and, behind it, a trailer with the digest of its kind, its key and its
 payload: what is truncated, damaged or moved is noticed, dropped and made anew. Entries come into being by rename
@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
-import shutil
 import struct
-import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from hatch_lambda.workspace import ABANDONED, make_folder, remove_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,14 +29,17 @@ if TYPE_CHECKING:
 FORMAT = "v1"
 """Name of the folder that holds the entries; another one when their form changes."""
 
+SHARED = frozenset({"known", "parts", "sections"})
+"""The kinds that machines share. What else there is holds paths of this machine or is made sooner than sent."""
+
 DEFAULT_MAX_SIZE = 5_000_000_000
 """Bytes above which the least recently used entries go."""
 
 _TRAILER = struct.Struct("<8sQ32s")
 _MAGIC = b"hatchlmb"
-_ABANDONED = 24 * 3600
 _AFTER_PRUNING = 0.8
-_WAITING = 16
+_FILE = re.compile(r"[0-9a-f]{62}|\.[0-9a-f]{62}\.[0-9a-f]{8}\.tmp")
+"""The name of an entry, and of one that is not finished; what has another name is not ours."""
 
 
 class Remote(Protocol):
@@ -62,8 +65,8 @@ class Cache:
     """Whether entries are written but not read."""
     max_size: int = DEFAULT_MAX_SIZE
     remote: Remote | None = None
-    problems: list[str] = field(default_factory=list)
-    """What kept it from working, each told once."""
+    problems: dict[str, str] = field(default_factory=dict)
+    """What kept it from working, each kind of problem told once."""
     _written: bool = False
 
     def get(self, kind: str, key: str) -> memoryview | None:
@@ -81,10 +84,10 @@ class Cache:
         if self.root is None or self.refresh:
             return None
         path = self._path(kind, key)
-        with suppress(OSError):
-            os.utime(path)
+        if path.is_file() or (self._fetch(kind, key) is not None and path.is_file()):
+            _touch(path)
             return path
-        return path if self._fetch(kind, key) is not None and path.is_file() else None
+        return None
 
     def put(self, kind: str, key: str, payload: Buffer) -> None:
         """Keep *payload*; whoever comes second with the same key changes nothing."""
@@ -92,7 +95,7 @@ class Cache:
         trailer = _trailer(content.nbytes, hashlib.sha256(content).digest(), kind, key)
         if self.root is not None:
             self._write(self._path(kind, key), content, trailer)
-        if self.remote is not None:
+        if self.remote is not None and kind in SHARED:
             self.remote.put(_name(kind, key), b"".join((content, trailer)))
 
     def adopt(self, kind: str, key: str, file: Path, sha256: str) -> Path:
@@ -101,7 +104,7 @@ class Cache:
         The file is moved, not copied, where that is possible; where it cannot be kept it stays where it is.
         """
         trailer = _trailer(file.stat().st_size, bytes.fromhex(sha256), kind, key)
-        if self.remote is not None:
+        if self.remote is not None and kind in SHARED:
             self.remote.put(_name(kind, key), file.read_bytes() + trailer)
         if self.root is None:
             return file
@@ -109,11 +112,11 @@ class Cache:
         try:
             with file.open("ab") as stream:
                 stream.write(trailer)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(path.parent)
             file.replace(path)
             self._written = True
         except OSError as error:
-            self._note(f"the cache cannot be written: {error.strerror}: {path.parent}")
+            self._note("the cache cannot be written", error, path.parent)
             return file
         return path
 
@@ -128,8 +131,7 @@ class Cache:
         if self.root is None:
             return
         for folder, _, names in os.walk(self.root / FORMAT):
-            for name in names:
-                path = Path(folder, name)
+            for path in (Path(folder, name) for name in names if _FILE.fullmatch(name)):
                 with suppress(OSError):
                     status = path.stat()
                     yield Entry(path=path, kind=Path(folder).parent.name, size=status.st_size, used=status.st_mtime)
@@ -137,7 +139,7 @@ class Cache:
     def prune(self, max_size: int | None = None) -> int:
         """Remove what is abandoned, and the least recently used until the rest fits; return the bytes freed."""
         limit = self.max_size if max_size is None else max_size
-        freed = self._remove_abandoned(time.time())
+        freed = self._remove_abandoned()
         entries = sorted((entry for entry in self.entries() if not entry.unfinished), key=lambda entry: entry.used)
         size = sum(entry.size for entry in entries)
         if size <= limit:
@@ -145,10 +147,9 @@ class Cache:
         for entry in entries:
             if size <= limit * _AFTER_PRUNING:
                 break
-            with suppress(OSError):
-                entry.path.unlink(missing_ok=True)
-                size -= entry.size
-                freed += entry.size
+            removed = entry.remove()
+            size -= removed
+            freed += removed
         return freed
 
     def settle(self) -> list[str]:
@@ -157,14 +158,11 @@ class Cache:
             self._written = False
             self.prune()
         remote = self.remote.problem if self.remote is not None else None
-        return [*self.problems, *([f"the shared cache was not used: {remote}"] if remote else [])]
+        return [*self.problems.values(), *([f"the shared cache was not used: {remote}"] if remote else [])]
 
     def clear(self) -> int:
-        """Remove every entry and return the bytes freed."""
-        freed = sum(entry.size for entry in self.entries())
-        if self.root is not None:
-            shutil.rmtree(self.root / FORMAT, ignore_errors=True)
-        return freed
+        """Remove every entry, finished or not, and return the bytes freed."""
+        return self._remove_abandoned() + sum(entry.remove() for entry in self.entries())
 
     def _path(self, kind: str, key: str) -> Path:
         assert self.root is not None
@@ -179,57 +177,52 @@ class Cache:
         except FileNotFoundError:
             return None
         except OSError as error:
-            self._note(f"the cache cannot be read: {error.strerror}: {path}")
+            self._note("the cache cannot be read", error, path)
             return None
-        with suppress(OSError):
-            os.utime(path)
+        _touch(path)
         return content
 
     def _fetch(self, kind: str, key: str) -> memoryview | None:
-        if self.remote is None or self.refresh:
+        if self.remote is None or self.refresh or kind not in SHARED:
             return None
         content = self.remote.get(_name(kind, key))
         payload = None if content is None else _payload(content, kind, key)
         if content is None or payload is None:
             return None
         if self.root is not None:
-            self._write(self._path(kind, key), payload, memoryview(content)[len(payload) :])
+            self._write(self._path(kind, key), content)
         return payload
 
     def _write(self, path: Path, *parts: Buffer) -> None:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(path.parent)
             with temporary.open("xb") as stream:
                 for part in parts:
                     stream.write(part)
             temporary.replace(path)
             self._written = True
         except OSError as error:
-            self._note(f"the cache cannot be written: {error.strerror}: {path.parent}")
+            self._note("the cache cannot be written", error, path.parent)
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
-    def _remove_abandoned(self, now: float) -> int:
-        """Remove what killed builds left: unfinished entries and workspaces, once nobody can be using them."""
-        freed = 0
-        if self.root is None:
-            return freed
-        for entry in list(self.entries()):
-            if entry.unfinished and now - entry.used > _ABANDONED:
-                with suppress(OSError):
-                    entry.path.unlink(missing_ok=True)
-                    freed += entry.size
-        work = self.root / "work"
-        for folder in work.iterdir() if work.is_dir() else ():
-            with suppress(OSError):
-                if now - folder.stat().st_mtime > _ABANDONED:
-                    shutil.rmtree(folder, ignore_errors=True)
-        return freed
+    def _make_folder(self, folder: Path) -> None:
+        assert self.root is not None
+        if not folder.is_dir():
+            make_folder(self.root / FORMAT)
+            folder.mkdir(parents=True, exist_ok=True)
 
-    def _note(self, problem: str) -> None:
-        if problem.partition(":")[0] not in {known.partition(":")[0] for known in self.problems}:
-            self.problems.append(problem)
+    def _remove_abandoned(self) -> int:
+        """Remove what killed builds left, once nobody can be using it: unfinished entries and workspaces."""
+        if self.root is None:
+            return 0
+        remove_abandoned(self.root)
+        oldest = time.time() - ABANDONED
+        return sum(entry.remove() for entry in self.entries() if entry.unfinished and entry.used < oldest)
+
+    def _note(self, problem: str, error: OSError, path: Path) -> None:
+        self.problems.setdefault(problem, f"{problem}: {error.strerror or error}: {path}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,10 +240,23 @@ class Entry:
         """Whether it is still being written, or its writer was killed."""
         return self.path.name.endswith(".tmp")
 
+    def remove(self) -> int:
+        """Remove it, if that is possible, and return the bytes freed."""
+        with suppress(OSError):
+            self.path.unlink()
+            return self.size
+        return 0
+
 
 def digest(*parts: object) -> str:
     """Return a key: the SHA-256 of *parts*, each by its ``repr`` and told apart from its neighbours."""
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _touch(path: Path) -> None:
+    """Note that *path* was used now, where it is ours to say so."""
+    with suppress(OSError):
+        os.utime(path)
 
 
 def _name(kind: str, key: str) -> str:
@@ -268,48 +274,3 @@ def _payload(content: bytes, kind: str, key: str) -> memoryview | None:
     payload, trailer = view[: -_TRAILER.size], view[-_TRAILER.size :]
     whole = trailer == _trailer(payload.nbytes, hashlib.sha256(payload).digest(), kind, key)
     return payload if whole else None
-
-
-@contextmanager
-def workspace(cache_dir: Path | None) -> Iterator[Path]:
-    """Give a build a folder of its own that is removed afterwards, whatever happens.
-
-    It lies below *cache_dir*, which is usually on uv's file system, so that uv can link instead of copying;
-    where that cannot be written it is a temporary folder of the system.
-    """
-    folder = _new_folder(cache_dir)
-    try:
-        yield folder
-    finally:
-        remove_tree(folder)
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove *folder* and all that is in it, as far as that is possible.
-
-    Removing a directory is mostly waiting, a millisecond for each, so many are removed at a time, deepest first.
-    """
-    by_depth: dict[int, list[str]] = {}
-    for directory, _, names in os.walk(folder, topdown=False):
-        for name in names:
-            with suppress(OSError):
-                os.unlink(os.path.join(directory, name))  # noqa: PTH108, PTH118 - thousands of them
-        by_depth.setdefault(directory.count(os.sep), []).append(directory)
-    with ThreadPoolExecutor(max_workers=_WAITING) as pool:
-        for depth in sorted(by_depth, reverse=True):
-            list(pool.map(_remove_directory, by_depth[depth]))
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_directory(directory: str) -> None:
-    with suppress(OSError):
-        os.rmdir(directory)  # noqa: PTH106 - os.walk gives strings
-
-
-def _new_folder(cache_dir: Path | None) -> Path:
-    if cache_dir is not None:
-        with suppress(OSError):
-            parent = cache_dir / "work"
-            parent.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(dir=parent, prefix="build-")).resolve()
-    return Path(tempfile.mkdtemp(prefix="hatch-lambda-")).resolve()

@@ -10,12 +10,14 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache as memoized
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import deflate
 import msgspec
 
+from hatch_lambda import __version__
 from hatch_lambda.archive import Section, StoredSection
 from hatch_lambda.cache import digest
 from hatch_lambda.model import Change, File, Finding, Tree
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from hatch_lambda.report.journal import Journal
 
 _PARTS, _SECTIONS, _KNOWN = "parts", "sections", "known"
+
+_SHAPING = ("installer", "pathspec")
+"""Libraries that have a say about the files: the text of commands, and what a pattern matches."""
 
 _LOCKS: dict[str, threading.Lock] = {}
 _LOCKS_LOCK = threading.Lock()
@@ -46,7 +51,7 @@ class Key:
 
     def digest(self, influence: str = "") -> str:
         """Return it as the cache needs it, with the *influence* of the project's code (see ``slimming``)."""
-        return digest(self, influence, _tool(), deflate.__version__)
+        return digest(self, influence, __version__, _tool(), deflate.__version__, *map(_version, _SHAPING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +127,11 @@ def load(cache: Cache, key: Key, influence: str) -> StoredPart | None:
     file = cache.file(_SECTIONS, name) if document is not None else None
     if document is None or file is None:
         return None
-    part = msgspec.msgpack.decode(document, type=Part)
+    try:
+        part = msgspec.msgpack.decode(document, type=Part)
+    except msgspec.MsgspecError:  # whole, but none of ours
+        drop(cache, name)
+        return None
     stages = tuple(replace(stage, seconds=0.0) for stage in part.stages)
     return StoredPart(part=replace(part, stages=stages), key=name, file=file, is_new=False)
 
@@ -148,3 +157,16 @@ def _tool() -> str:
     package = Path(__file__).parent
     sources = sorted(path for pattern in ("**/*.py", "**/*.toml") for path in package.glob(pattern))
     return digest(*((path.relative_to(package).as_posix(), path.read_bytes()) for path in sources))
+
+
+@memoized
+def _version(library: str) -> str:
+    """Return the version of *library* without importing it, or anything that is slow: by its metadata's folder."""
+    spec = find_spec(library)
+    if spec is not None and spec.origin is not None:
+        found = sorted(path.name for path in Path(spec.origin).parents[1].glob(f"{library}-*.dist-info"))
+        if len(found) == 1:
+            return found[0]
+    from importlib.metadata import version
+
+    return version(library)

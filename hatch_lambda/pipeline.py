@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import deflate
 
 from hatch_lambda import __version__, archive, install, locks, parts, slimming, verify
-from hatch_lambda.cache import Cache, workspace
+from hatch_lambda.cache import Cache
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.model import Finding, Severity, Tree
 from hatch_lambda.policies import lock_policy, project_policy, slim_policy, strip_policy
 from hatch_lambda.report import Package, Slimmed
 from hatch_lambda.report.journal import Journal
 from hatch_lambda.run import Context, Run, Source
+from hatch_lambda.workspace import workspace
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

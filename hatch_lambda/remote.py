@@ -6,6 +6,7 @@ is checked like any other entry. What does not work is tried once and then left 
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,6 +16,11 @@ from hatch_lambda.errors import MissingToolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_NO_BUCKET = "NoSuchBucket"
+_ADDRESS = re.compile(r"\S*://|[(<{]")
+_STATUS = re.compile(r"status code: (\d{3}(?: [A-Za-z]+)*)")
+_CODE = re.compile(r"<Code>(\w{1,50})</Code>")
 
 _CONNECT = timedelta(seconds=5)
 _ANSWER = timedelta(seconds=60)
@@ -52,7 +58,9 @@ class Bucket:
         def read() -> bytes | None:
             try:
                 return bytes(obstore.get(self._store, name).bytes())
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if _NO_BUCKET in str(error):
+                    raise
                 return None
 
         content: bytes | None = self._attempt(read)
@@ -74,11 +82,14 @@ class Bucket:
             return operation()
         except (BaseError, OSError, ValueError) as error:
             with self._lock:
-                self.problem = self.problem or _first_line(error)
+                self.problem = self.problem or _in_words(error)
             return None
 
 
-def _first_line(error: Exception) -> str:
-    """Return what went wrong in one line; the rest may hold addresses with credentials."""
-    lines = str(error).splitlines()
-    return lines[0].partition("http")[0].strip(" :") if lines else type(error).__name__
+def _in_words(error: Exception) -> str:
+    """Say what went wrong; the rest of what obstore tells holds addresses and answers, and credentials in them."""
+    text = str(error)
+    first_line = text.partition("\n")[0]
+    facts = [_ADDRESS.split(first_line, maxsplit=1)[0].strip(" :\"'")]
+    facts += [match[1] for pattern in (_STATUS, _CODE) if (match := pattern.search(text))]
+    return ": ".join(filter(None, facts)) or type(error).__name__

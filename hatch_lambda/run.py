@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hatch_lambda import archive, elf, install, slimming
+from hatch_lambda.model import Tree
 from hatch_lambda.policies import slim_policy, strip_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import date
     from pathlib import Path
 
     from hatch_lambda.cache import Cache
     from hatch_lambda.config import Settings
-    from hatch_lambda.model import Progress, Tree
+    from hatch_lambda.model import Progress
     from hatch_lambda.process import Uv
     from hatch_lambda.report.journal import Journal
 
@@ -56,10 +58,20 @@ class Run:
     journal: Journal
 
     def slim(self, tree: Tree, project: Tree) -> Tree:
-        """Remove what neither *tree* nor the *project* that uses it needs, then symbols from what is left."""
+        """Remove what neither *tree* nor the *project* that uses it needs, and symbols from what is left.
+
+        A file stays even if the project has another of that name: what is left serves other projects, too, and
+        whether the two agree is asked when they are put together.
+        """
         self.context.progress.start("slim", 0)
-        decisions = slimming.plan(install.merge(tree, project), slim_policy(self.settings))
-        return self._carry_out(decision for decision in decisions if not decision.file.project)
+        names = {file.path for file in tree}
+        beside = Tree(tuple(file for file in project if file.path not in names))
+
+        def plan() -> Iterator[slimming.Decision]:
+            decisions = slimming.plan(install.merge(tree, beside), slim_policy(self.settings))
+            return (decision for decision in decisions if not decision.file.project)
+
+        return self._slim(tree, plan)
 
     def slim_project(self, own: Tree, dependencies: Tree) -> Tree:
         """Do the same to the project's own files, about which its dependencies have no say.
@@ -69,7 +81,7 @@ class Run:
         policy = slim_policy(self.settings)
         if policy.dist_info == "minimal" and any(file.path.endswith(".dist-info/RECORD") for file in dependencies):
             policy = replace(policy, dist_info="keep")
-        return self._carry_out(slimming.plan(own, policy))
+        return self._slim(own, lambda: slimming.plan(own, policy))
 
     def packer(self) -> archive.Packer:
         """Return what compresses."""
@@ -78,15 +90,21 @@ class Run:
             compression=self.settings.compression, cache=context.cache, progress=context.progress, jobs=context.jobs
         )
 
-    def _carry_out(self, decisions: Iterable[slimming.Decision]) -> Tree:
-        tree, changes = slimming.apply(decisions)
-        install.refuse_conflicts(tree)
-        self.journal.changes += changes
-        self.journal.mark("slim", tree)
+    def _slim(self, tree: Tree, plan: Callable[[], Iterable[slimming.Decision]]) -> Tree:
+        """Carry *plan* out, and strip the shared objects at the same time: nearly all of them stay."""
         context, policy = self.context, strip_policy(self.settings)
-        tree, changes, findings = elf.strip_tree(tree, policy, self.work, context.progress, jobs=context.jobs)
-        tree = install.renew(tree, self.work)
-        self.journal.changes += changes
-        self.journal.findings += findings
-        self.journal.mark("strip", tree)
-        return tree
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            stripping = pool.submit(
+                elf.strip_tree, tree, policy, self.work, context.progress, jobs=max(1, context.jobs - 1)
+            )
+            kept, changes = slimming.apply(plan())
+            install.refuse_conflicts(kept)
+            self.journal.changes += changes
+            self.journal.mark("slim", kept)
+            stripped, changes, findings = stripping.result()
+        paths = {file.path for file in kept}
+        left = install.renew(Tree(tuple(file for file in stripped if file.path in paths)), self.work)
+        self.journal.changes += (change for change in changes if change.path in paths)
+        self.journal.findings += (finding for finding in findings if finding.path in paths)
+        self.journal.mark("strip", left)
+        return left

@@ -132,20 +132,21 @@ def _failing_as_archive_error(output: Path) -> Iterator[None]:
 def _copy(first: StoredSection, temporary: Path, stream: IO[bytes]) -> None:
     """Begin the zip with *first*, by the fastest call that the system has; the rest of its file is cut off."""
     size = first.section.size
-    if not first.file.exists():  # another build may have pruned the cache
-        raise DamagedSectionError
-    if hasattr(os, "copy_file_range"):
-        with first.file.open("rb") as source:
-            left = size
-            try:
-                while left and (copied := os.copy_file_range(source.fileno(), stream.fileno(), left)):
-                    left -= copied
-            except OSError:  # two file systems on an older Linux
+    try:
+        if hasattr(os, "copy_file_range"):
+            with first.file.open("rb") as source:
                 left = size
-        if not left:
-            stream.seek(size)
-            return
-    shutil.copyfile(first.file, temporary)
+                try:
+                    while left and (copied := os.copy_file_range(source.fileno(), stream.fileno(), left)):
+                        left -= copied
+                except OSError:  # two file systems on an older Linux
+                    left = size
+            if not left:
+                stream.seek(size)
+                return
+        shutil.copyfile(first.file, temporary)
+    except (FileNotFoundError, PermissionError) as error:  # another build may have pruned the cache
+        raise DamagedSectionError from error
     stream.truncate(size)
     stream.seek(size)
 

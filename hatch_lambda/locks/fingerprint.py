@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _OPEN_ENDED = {
     "uv.lock": re.compile(
-        rb"""\bsource = \{ (?:directory|editable|path|virtual) = "(?!\.")|^ +\{ (?:url|path|filename) = (?!.*\bhash = )""",
+        rb'\bsource = \{ (?:directory|editable|path|virtual) = "(?!\.")'
+        rb"|^ +\{ (?:url|path|filename) = (?!.*\bhash = )",
         re.MULTILINE,
     ),
     ".txt": re.compile(rb"^\s*-(?!-hash\b)", re.MULTILINE),
@@ -74,14 +75,14 @@ def _configuration(project: Project, environment: Mapping[str, str]) -> Iterator
     """Yield the files that may configure uv in the project: its own, those above it, the user's, the system's."""
     paths = [folder / name for folder in project.root.parents for name in ("uv.toml", "pyproject.toml")]
     paths.append(project.root / "uv.toml")
-    home = environment.get("HOME", environment.get("USERPROFILE", ""))
-    for folder in (
+    home = environment.get("HOME") or environment.get("USERPROFILE", "")
+    folders = [
         environment.get("XDG_CONFIG_HOME") or f"{home}/.config",
         *environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":"),
         "/etc",
         *(environment[name] for name in ("APPDATA", "PROGRAMDATA") if name in environment),
-    ):
-        paths.append(Path(folder, "uv", "uv.toml"))
+    ]
+    paths += [Path(folder, "uv", "uv.toml") for folder in folders]
     if named := environment.get("UV_CONFIG_FILE"):
         paths.append(project.root / named)
     for path in paths:
