@@ -121,7 +121,7 @@ def is_known(cache: Cache, key: Key) -> bool:
 
 
 def load(cache: Cache, key: Key, influence: str) -> StoredPart | None:
-    """Return the part, if both of its entries are there; its times are those of now: none."""
+    """Return the part, if both of its entries are there."""
     name = key.digest(influence)
     document = cache.get(_PARTS, name)
     file = cache.file(_SECTIONS, name) if document is not None else None
@@ -132,15 +132,16 @@ def load(cache: Cache, key: Key, influence: str) -> StoredPart | None:
     except msgspec.MsgspecError:  # whole, but none of ours
         drop(cache, name)
         return None
-    stages = tuple(replace(stage, seconds=0.0) for stage in part.stages)
-    return StoredPart(part=replace(part, stages=stages), key=name, file=file, is_new=False)
+    return StoredPart(part=part, key=name, file=file, is_new=False)
 
 
 def store(cache: Cache, key: Key, influence: str, part: Part, file: Path) -> StoredPart:
     """Keep *part*, whose section is all that is in *file*; that file is moved to where the cache has it."""
     name = key.digest(influence)
     kept = cache.adopt(_SECTIONS, name, file, part.section.sha256)
-    cache.put(_PARTS, name, msgspec.msgpack.encode(part))
+    # Whoever takes it spends no time on it, and with the same key everybody keeps the same.
+    timeless = replace(part, stages=tuple(replace(stage, seconds=0.0) for stage in part.stages))
+    cache.put(_PARTS, name, msgspec.msgpack.encode(timeless))
     cache.put(_KNOWN, key.digest(), b"")
     return StoredPart(part=part, key=name, file=kept, is_new=True)
 

@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 def build(project: Project, source: Source, context: Context) -> Package:
     """Build the package of *project*, check it, and only then put it in its place."""
     try:
-        return _build(project, source, context)
+        package = _build(project, source, context)
     except archive.DamagedSectionError:
-        return _build(project, source, replace(context, cache=Cache(root=None)))
+        package = _build(project, source, replace(context, cache=Cache(root=None)))
+    finally:
+        problems = [*map(_cache_problem, context.cache.settle())]
+    return replace(package, findings=(*package.findings, *problems))
 
 
 def _build(project: Project, source: Source, context: Context) -> Package:
@@ -59,7 +62,6 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         journal.mark("zip", own_tree)
     journal.stages[-1] = replace(journal.stages[-1], size=zipped.size)
     journal.findings += verify.check_zipped(zipped.size)
-    journal.findings += map(_cache_problem, context.cache.settle())
     return Package(
         tree=tree,
         stages=tuple(journal.stages),
@@ -90,8 +92,9 @@ def plan(project: Project, source: Source, context: Context) -> tuple[list[Chang
     with workspace(context.cache.root) as work:
         run = Run(settings=project.settings, context=context, work=work, journal=Journal())
         own = install.take_project(project.root, project_policy(project, source.wheel), context.uv, work)
-        tree = install.merge(_install(project, _choose(project, source, run), run), own.tree)
-        return run.journal.changes, slimming.plan(tree, slim_policy(project.settings))
+        dependencies = run.decide(_install(project, _choose(project, source, run), run), own.tree)
+        kept, _ = slimming.apply(dependencies)
+        return run.journal.changes, (*dependencies, *run.decide_project(own.tree, kept))
 
 
 @machine_errors()
@@ -149,7 +152,7 @@ def made_here(project: Project, directory: Path) -> list[Path]:
     made = list(archive.packages_in(directory, project.name))
     if project.settings.output:
         output = project.root / project.settings.output
-        made += [*([output] if output.is_file() else []), *archive.unfinished_of(output)]
+        made += [*([output] if archive.is_zip(output) else []), *archive.unfinished_of(output)]
     return made
 
 
@@ -202,6 +205,8 @@ def _make_part(
     dependencies = _install(project, chosen, run)
     own = building.result().tree
     tree = run.slim(dependencies, own)
+    if len(tree):
+        verify.raise_errors(verify.check_unzipped(tree))
     run.context.progress.start("compress", tree.size)
     section = archive.write_section(tree, run.work / "section", run.packer(), key.timestamp)
     run.journal.mark("zip", tree)

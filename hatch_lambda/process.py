@@ -108,11 +108,12 @@ def _which(program: str, environment: Mapping[str, str]) -> str | None:
 def _for_uv(environment: Mapping[str, str]) -> dict[str, str]:
     """Take out what would make uv's work differ by host, and let it see every Python that pyenv has.
 
-    pyenv's shims answer only for the versions that are switched on, and uv gives up at a shim that fails.
+    pyenv's shims answer only for the versions that are switched on, and uv gives up at a shim that fails. The shim
+    that may have started this program has switched on just one, which stays the first.
     """
     cleaned = {name: value for name, value in environment.items() if name not in _OF_THIS_HOST}
     versions = Path(environment.get("PYENV_ROOT", "")) / "versions"
-    if environment.get("PYENV_ROOT") and "PYENV_VERSION" not in environment and versions.is_dir():
+    if environment.get("PYENV_ROOT") and versions.is_dir():
         from packaging.version import InvalidVersion, Version
 
         def key(name: str) -> Version:
@@ -121,7 +122,7 @@ def _for_uv(environment: Mapping[str, str]) -> dict[str, str]:
             except InvalidVersion:
                 return Version("0")
 
+        first = [name for name in environment.get("PYENV_VERSION", "").split(":") if name]
         names = sorted((entry.name for entry in versions.iterdir()), key=key, reverse=True)
-        if names:
-            cleaned["PYENV_VERSION"] = ":".join(names)
+        cleaned["PYENV_VERSION"] = ":".join(dict.fromkeys([*first, *names]))
     return cleaned

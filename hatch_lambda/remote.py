@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NO_BUCKET = "NoSuchBucket"
-_ADDRESS = re.compile(r"\S*://|[(<{]")
+_ADDRESS = re.compile(r"\S*://|[\"(<{]")
 _STATUS = re.compile(r"status code: (\d{3}(?: [A-Za-z]+)*)")
 _CODE = re.compile(r"<Code>(\w{1,50})</Code>")
 

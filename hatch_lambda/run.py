@@ -11,7 +11,7 @@ from hatch_lambda.model import Tree
 from hatch_lambda.policies import slim_policy, strip_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from datetime import date
     from pathlib import Path
 
@@ -64,24 +64,28 @@ class Run:
         whether the two agree is asked when they are put together.
         """
         self.context.progress.start("slim", 0)
+        return self._slim(tree, lambda: self.decide(tree, project))
+
+    def decide(self, tree: Tree, project: Tree) -> list[slimming.Decision]:
+        """Decide about the files of *tree*, given the *project* that uses them."""
         names = {file.path for file in tree}
-        beside = Tree(tuple(file for file in project if file.path not in names))
-
-        def plan() -> Iterator[slimming.Decision]:
-            decisions = slimming.plan(install.merge(tree, beside), slim_policy(self.settings))
-            return (decision for decision in decisions if not decision.file.project)
-
-        return self._slim(tree, plan)
+        beside = (file for file in project if file.path not in names)
+        decisions = slimming.plan(Tree.of([*tree, *beside]), slim_policy(self.settings))
+        return [decision for decision in decisions if not decision.file.project]
 
     def slim_project(self, own: Tree, dependencies: Tree) -> Tree:
-        """Do the same to the project's own files, about which its dependencies have no say.
+        """Do the same to the project's own files."""
+        return self._slim(own, lambda: self.decide_project(own, dependencies))
+
+    def decide_project(self, own: Tree, dependencies: Tree) -> Iterable[slimming.Decision]:
+        """Decide about the project's own files, about which the *dependencies* that stay have no say.
 
         But where these ask for lists of files, the project's has to be among them.
         """
         policy = slim_policy(self.settings)
         if policy.dist_info == "minimal" and any(file.path.endswith(".dist-info/RECORD") for file in dependencies):
             policy = replace(policy, dist_info="keep")
-        return self._slim(own, lambda: slimming.plan(own, policy))
+        return slimming.plan(own, policy)
 
     def packer(self) -> archive.Packer:
         """Return what compresses."""

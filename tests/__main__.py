@@ -55,7 +55,7 @@ def activated() -> dict[str, str]:
     if versions:
         this = platform.python_version()
         order = sorted(versions, key=lambda name: (name == this, versions[name]), reverse=True)
-        variables.setdefault("PYENV_VERSION", ":".join(order))
+        variables["PYENV_VERSION"] = ":".join(order)
     return variables
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from hatch_lambda.archive.format import Entry, Timestamp
 from hatch_lambda.archive.naming import package_name, packages_in, unfinished_of
 from hatch_lambda.archive.pack import Compression, Packer
-from hatch_lambda.archive.writer import DamagedSectionError, Section, StoredSection, Written, write, write_section
+from hatch_lambda.archive.writer import (
+    DamagedSectionError,
+    Section,
+    StoredSection,
+    Written,
+    is_zip,
+    write,
+    write_section,
+)
 
 __all__ = [
     "Compression",
@@ -16,6 +24,7 @@ __all__ = [
     "StoredSection",
     "Timestamp",
     "Written",
+    "is_zip",
     "package_name",
     "packages_in",
     "unfinished_of",

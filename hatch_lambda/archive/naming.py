@@ -22,7 +22,7 @@ def packages_in(directory: Path, name: str) -> Iterator[Path]:
 
     What a killed build may have left there counts too; nothing else does.
     """
-    package = re.compile(rf"{re.escape(name)}(-[^-]+)?-python3\.\d+-(x86_64|arm64)\.zip")
+    package = re.compile(rf"{re.escape(name)}(-[0-9][^-]*)?-python3\.\d+-(x86_64|arm64)\.zip")
     unfinished = re.compile(rf"\.{package.pattern}\.[0-9a-f]{{8}}\.tmp")
     if directory.is_dir():
         for path in sorted(directory.iterdir()):

@@ -101,8 +101,9 @@ def write(first: StoredSection, project: Tree, output: Path, packer: Packer, tim
     A directory that both have belongs to the first. Raises DamagedSectionError when *first* was damaged since it
     was made, and ArchiveError when the zip cannot be written.
     """
-    if output.is_dir():
-        raise ArchiveError(f"{output}: this is a folder", hint="name a file, such as dist/app.zip")
+    if output.exists() and not is_zip(output):
+        what = "a folder" if output.is_dir() else "not a zip"
+        raise ArchiveError(f"{output}: this is {what}; it was left as it is", hint="name a file, such as dist/app.zip")
     with _failing_as_archive_error(output), _replacing(output) as (temporary, stream):
         _copy(first, temporary, stream)
         second = _write_entries(packer.pack(project, first.section.directories), timestamp, stream)
@@ -122,11 +123,20 @@ def _failing_as_archive_error(output: Path) -> Iterator[None]:
         yield
     except OSError as error:
         fact = error.strerror or str(error)
-        elsewhere = error.filename is not None and output.name not in str(error.filename)
+        # shutil names the file that it copied from first, even if it is the other that is too large.
+        elsewhere = error.filename is not None and output.name not in f"{error.filename} {error.filename2}"
         raise ArchiveError(
             f"{output}: the package could not be written: {f'{error.filename}: ' if elsewhere else ''}{fact}",
             hint="check the free space and the permissions of that folder; an older package was left as it is",
         ) from error
+
+
+def is_zip(path: Path) -> bool:
+    """Tell whether *path* is a file that a package may replace: a zip, or an empty file."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(2) in {b"PK", b""}
 
 
 def _copy(first: StoredSection, temporary: Path, stream: IO[bytes]) -> None:

@@ -96,9 +96,9 @@ def find_objects(tree: Tree, policy: StripPolicy) -> Iterator[File]:
 def _compile(patterns: tuple[str, ...]) -> Callable[[str], bool]:
     if not patterns:
         return lambda _: False
-    from pathspec import GitIgnoreSpec
+    from hatch_lambda.gitignore import compile_patterns
 
-    return GitIgnoreSpec.from_lines(patterns, backend="simple").match_file
+    return compile_patterns(patterns, "strip-exclude").match_file
 
 
 def self_check(path: str, paths: set[str]) -> str | None:

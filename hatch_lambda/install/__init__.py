@@ -9,7 +9,7 @@ from hatch_lambda.lazy import exports
 if TYPE_CHECKING:
     from hatch_lambda.install.directory import site_folders, site_runtime, write_back
     from hatch_lambda.install.distributions import read_tree, take_distributions
-    from hatch_lambda.install.merging import merge, refuse_conflicts, set_apart
+    from hatch_lambda.install.merging import refuse_conflicts, set_apart
     from hatch_lambda.install.project import ProjectPart, ProjectPolicy, take_project
     from hatch_lambda.install.records import renew
     from hatch_lambda.install.source import included
@@ -19,7 +19,6 @@ __all__ = [
     "ProjectPart",
     "ProjectPolicy",
     "included",
-    "merge",
     "read_tags",
     "read_tree",
     "refuse_conflicts",
@@ -36,7 +35,7 @@ __getattr__ = exports(
     {
         **dict.fromkeys(("site_folders", "site_runtime", "write_back"), "directory"),
         **dict.fromkeys(("read_tree", "take_distributions"), "distributions"),
-        **dict.fromkeys(("merge", "refuse_conflicts", "set_apart"), "merging"),
+        **dict.fromkeys(("refuse_conflicts", "set_apart"), "merging"),
         **dict.fromkeys(("ProjectPart", "ProjectPolicy", "take_project"), "project"),
         "renew": "records",
         "included": "source",

@@ -39,7 +39,12 @@ def site_folders(folder: Path) -> list[Path]:
         if not is_own(site.relative_to(layer).as_posix()) and site.is_dir()
     ]
     outer = [layer] if not inner or any(layer.glob("*.dist-info")) else []
-    return [*outer, *inner]
+    sites = [*outer, *inner]
+    if sites == [folder] and not any(folder.glob("*.dist-info")):
+        raise ConfigurationError(
+            f"{folder}: no installer has put anything here: there is no *.dist-info", hint="name what `--target` named"
+        )
+    return sites
 
 
 def is_own(path: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections import defaultdict
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from hatch_lambda.errors import CommandError, InstallError
 from hatch_lambda.install import records
 from hatch_lambda.install.directory import is_own
-from hatch_lambda.install.paths import package_path, walk
+from hatch_lambda.install.paths import is_executable, package_path, walk
 from hatch_lambda.install.scripts import entry_point_scripts, with_portable_shebang
 from hatch_lambda.model import Change, File, Stage, Tree
 
@@ -86,14 +85,14 @@ def read_tree(folder: Path, workspace: Path, *, ours: bool) -> tuple[Tree, tuple
             path=path,
             source=source,
             size=status.st_size,
-            executable=bool(status.st_mode & 0o111) and os.name == "posix",
+            executable=is_executable(source, status.st_mode),
             distribution=distribution,
             rivals=tuple(sorted(name for name in owners if owners[name] != owners.get(distribution or ""))),
         )
-        if distribution is None and ours:
-            changes.append(_removed(file, "unrecorded", "no distribution lists it in its RECORD"))
-        elif path == _LOCK or (file.parts[-1] in _LEFT_BY_INSTALLERS and file.parts[0].endswith(".dist-info")):
+        if path == _LOCK or (file.parts[-1] in _LEFT_BY_INSTALLERS and file.parts[0].endswith(".dist-info")):
             changes.append(_removed(file, _LEFTOVERS, "written by the installer, not by the distribution"))
+        elif distribution is None and ours:
+            changes.append(_removed(file, "unrecorded", "no distribution lists it in its RECORD"))
         else:
             files.append(file)
     return Tree.of(_portable_scripts(files, folder, workspace)), tuple(changes)

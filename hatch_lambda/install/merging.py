@@ -17,18 +17,6 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-def merge(dependencies: Tree, project: Tree) -> Tree:
-    """Put the project beside its dependencies; where both have a path with other content, remember it."""
-    files = {file.path: file for file in dependencies}
-    for file in project:
-        other = files.get(file.path)
-        if other is not None and other.source.read_bytes() != file.source.read_bytes():
-            files[file.path] = replace(file, rivals=(other.distribution or "a dependency", *other.rivals))
-        elif other is None:
-            files[file.path] = file
-    return Tree.of(files.values())
-
-
 def set_apart(project: Tree, dependencies: Tree, digests: Mapping[str, str]) -> Tree:
     """Return the files of *project* that are not among *dependencies* already, which have these SHA-256 *digests*.
 

@@ -40,6 +40,19 @@ def _all(_: str) -> bool:
     return True
 
 
+def is_executable(source: Path, mode: int) -> bool:
+    """Tell whether a file is to be executable in the package, given its *mode* here.
+
+    Windows has no such bits; there a script with ``#!`` and an ELF program, which has no ``.so`` in its name, count
+    as executable. That is what wheels mark, as a rule, but not always.
+    """
+    if os.name == "posix":
+        return bool(mode & 0o111)
+    with source.open("rb") as stream:
+        head = stream.read(4)
+    return head.startswith(b"#!") or (head == b"\x7fELF" and ".so" not in source.name)
+
+
 def walk(
     folder: Path, enter: Callable[[str], bool] = _all, wants: Callable[[str], bool] = _all
 ) -> Iterator[tuple[str, Path]]:
@@ -84,5 +97,5 @@ def _require_inside(link: str, root: str, path: str) -> None:
     if target != root and not target.startswith(os.path.join(root, "")):  # noqa: PTH118 - a prefix, not a path
         raise InstallError(
             f"{path}: the symbolic link leads out of {root}",
-            hint="replace it by the file itself, or exclude it",
+            hint="replace it by the file itself, or let .gitignore name it",
         )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
-from pathspec.patterns.gitignore import GitIgnorePatternError
 
 from hatch_lambda.errors import ConfigurationError
-from hatch_lambda.install.paths import package_path, walk
+from hatch_lambda.gitignore import compile_patterns, is_pattern
+from hatch_lambda.install.paths import is_executable, package_path, walk
 from hatch_lambda.model import File, Tree
 
 if TYPE_CHECKING:
@@ -102,14 +101,6 @@ def included(root: Path, patterns: tuple[str, ...]) -> list[str]:
     return paths
 
 
-def compile_patterns(patterns: Iterable[str], key: str) -> GitIgnoreSpec:
-    """Compile gitignore patterns of the setting *key*."""
-    try:
-        return GitIgnoreSpec.from_lines(patterns)
-    except GitIgnorePatternError as error:
-        raise ConfigurationError(f"tool.lambda-slim.{key}: {error}") from error
-
-
 class _Selection:
     """Decide which files of a folder are the project's product, not its tooling."""
 
@@ -138,9 +129,10 @@ class _Selection:
         return not (name.startswith(".") or _DEVELOPMENT_FILES.match_file(path) or self._is_ignored(path))
 
     def is_environment(self, path: str) -> bool:
-        """Tell whether the folder at *path* is an environment with a Python in it, or a repository's own."""
+        """Tell whether the folder at *path* is an environment, what an installer filled, or a repository's own."""
         folder = self._root / path
-        return folder.name == ".git" or any((folder / mark).is_file() for mark in _MARKS_OF_ENVIRONMENTS)
+        marked = folder.name == ".git" or any((folder / mark).is_file() for mark in _MARKS_OF_ENVIRONMENTS)
+        return marked or any(folder.glob("*.dist-info"))
 
     def _is_ignored(self, path: str) -> bool:
         return _verdict(self._gitignores(path))
@@ -188,15 +180,7 @@ def _gitignore(folder: Path) -> GitIgnoreSpec | None:
         text = (folder / ".gitignore").read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError:
         return None
-    return GitIgnoreSpec.from_lines(filter(_is_pattern, text.split("\n")))
-
-
-def _is_pattern(line: str) -> bool:
-    try:
-        GitIgnoreSpec.from_lines([line])
-    except GitIgnorePatternError:
-        return False
-    return True
+    return GitIgnoreSpec.from_lines(filter(is_pattern, text.split("\n")), backend="simple")
 
 
 def _file(path: str, source: Path) -> File:
@@ -205,6 +189,6 @@ def _file(path: str, source: Path) -> File:
         path=package_path(path, "the project"),
         source=source,
         size=status.st_size,
-        executable=bool(status.st_mode & 0o100) and os.name == "posix",
+        executable=is_executable(source, status.st_mode),
         project=True,
     )

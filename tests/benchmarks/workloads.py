@@ -63,7 +63,8 @@ def measure_workload(name: str, folder: Path, runs: int) -> dict[str, Any]:
         environment={**environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"},
         prepare=lambda: lock("now"),
     )
-    limit_command = f"cp {shlex.quote(str(output))} {shlex.quote(str(made / 'copy.zip'))} && {shlex.quote(sys.executable)} -c 'import hatch_lambda'"
+    copy = shlex.join(["cp", str(output), str(made / "copy.zip")])
+    limit_command = f"{copy} && {shlex.quote(sys.executable)} -c 'import hatch_lambda'"
     steps = [
         recipe,
         step("cold", lambda: shutil.rmtree(caches["cold"], ignore_errors=True)),

@@ -8,11 +8,14 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.conftest import run_handler, unpack
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.registry
 
@@ -46,7 +49,7 @@ include = ["templates/**"]
 HOOK = "[tool.hatch.build.hooks.lambda]\n"
 APP = """
 import importlib.metadata
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 

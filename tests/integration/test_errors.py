@@ -16,7 +16,7 @@ import pytest
 from tests.functional.wheels import make_project, make_wheel, pylock
 from tests.integration.conftest import Shell
 
-OLD = b"an older package"
+OLD = b"PK, an older package"
 CONFIGURATION, LOCK, INSTALL, ARCHIVE, VERIFICATION, MISSING_TOOL = range(3, 9)
 HEAD = '[project]\nname = "service"\nversion = "1"\ndependencies = [{}]\n'
 
@@ -311,12 +311,21 @@ def test_uv_that_is_missing_is_told(project, offline, tmp_path):
     left_alone(project)
 
 
+HEARING_SIGINT = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
+from hatch_lambda.cli import main
+sys.argv[1:] = ["build"]
+main()
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_an_interrupted_build_leaves_nothing_behind(number, project, offline, tmp_path):
     """Ctrl-C reaches the whole group, as on a terminal; no traceback, no leftovers."""
     with_backend(project, SLOW_BACKEND)
     process = subprocess.Popen(
-        [sys.executable, "-m", "hatch_lambda", "build"],
+        [sys.executable, "-c", HEARING_SIGINT],
         cwd=project,
         env=offline.environment,
         stdin=subprocess.DEVNULL,
@@ -336,7 +345,7 @@ def test_an_interrupted_build_leaves_nothing_behind(number, project, offline, tm
     assert process.returncode == 128 + number, errors
     assert "Traceback" not in errors
     assert output == ""
-    assert not list((tmp_path / "cache" / "hatch-lambda" / "work").iterdir())
+    assert not list((tmp_path / "cache" / "hatch-lambda" / "work").glob("build-*"))
     left_alone(project)
 
 
@@ -417,3 +426,25 @@ def test_files_that_cannot_be_read_are_told(project, offline):
 
     refused(done, 1, "app.py: Permission denied", "hint: check the permissions")
     left_alone(project)
+
+
+def test_an_output_that_is_no_zip_is_left_alone(project, offline):
+    """A slip of the hand must not cost a source file; `clean` leaves it, too."""
+    source = project / "notes.txt"
+    source.write_text("precious")
+    refused(
+        offline.hatch_lambda("build", "-o", "notes.txt", cwd=project, check=False),
+        ARCHIVE,
+        "notes.txt: this is not a zip",
+    )
+    offline.hatch_lambda("clean", cwd=project)
+
+    assert source.read_text() == "precious"
+
+
+@pytest.mark.parametrize("key", ["exclude", "include", "patterns", "strip-exclude"])
+def test_a_pattern_that_is_none_is_told(key, project, offline):
+    """Whichever setting it stands in."""
+    done = offline.hatch_lambda("build", "-C", f'{key}=["!"]', cwd=project, check=False)
+
+    refused(done, CONFIGURATION, f"tool.lambda-slim.{key}", "'!'")

@@ -1,52 +1,510 @@
-"""The folder in which a build works."""
+"""The store: what is put comes back as it was or not at all, and nothing that goes wrong stops a build."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hatch_lambda.cache import workspace
-
-
-def test_it_lies_in_the_cache_and_is_gone_afterwards(tmp_path):
-    with workspace(tmp_path / "cache") as folder:
-        (folder / "sub").mkdir()
-        (folder / "sub" / "file").write_text("x")
-        assert folder.is_relative_to((tmp_path / "cache").resolve())
-    assert not folder.exists()
+import hatch_lambda
+from hatch_lambda.cache import Cache, digest
+from hatch_lambda.workspace import workspace
 
 
-def test_it_is_gone_after_a_failure_too(tmp_path):
-    with pytest.raises(KeyboardInterrupt), workspace(tmp_path) as folder:
-        raise KeyboardInterrupt
-    assert not folder.exists()
+def key(number=0):
+    return digest("key", number)
 
 
-def test_two_builds_have_two_folders(tmp_path):
-    with workspace(tmp_path) as one, workspace(tmp_path) as other:
-        assert one != other
-        assert one.parent == other.parent
+def filled(root, *kinds, payload=b"payload"):
+    cache = Cache(root=root)
+    for kind in kinds or ("streams",):
+        cache.put(kind, key(), payload)
+    return cache
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
-    (tmp_path / "cache").write_text("a file where the folder should be")
-    with workspace(tmp_path / "cache") as folder:
-        (folder / "file").write_text("x")
-        assert not folder.is_relative_to(tmp_path / "cache")
-    assert not folder.exists()
+def files(root, ending=""):
+    return [path for path in root.rglob(f"*{ending}") if path.is_file() and len(path.name) >= 62]
 
 
-def test_without_a_cache_it_is_a_temporary_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with workspace(None) as folder:
-        assert folder.parent == tmp_path.resolve()
-    assert list(tmp_path.iterdir()) == []
+def entry(root):
+    (path,) = files(root)
+    return path
 
 
-def test_its_path_is_resolved(tmp_path):
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
-    with workspace(tmp_path / "link") as folder:
-        assert folder == Path(folder).resolve()
-        assert folder.is_relative_to((tmp_path / "real").resolve())
+@pytest.mark.parametrize("payload", [b"", b"x", bytes(range(256)) * 999, memoryview(b"view"), bytearray(b"array")])
+def test_what_was_put_comes_back(tmp_path, payload):
+    cache = Cache(root=tmp_path)
+    assert cache.get("streams", key()) is None
+
+    cache.put("streams", key(), payload)
+
+    assert cache.get("streams", key()) == payload
+    assert cache.get("parts", key()) is None
+    assert cache.get("streams", key(1)) is None
+    assert cache.settle() == []
+    assert files(tmp_path, ".tmp") == []
+
+
+def test_the_second_with_the_same_key_changes_nothing(tmp_path):
+    cache = filled(tmp_path)
+    before = entry(tmp_path).read_bytes()
+    cache.put("streams", key(), b"payload")
+    assert entry(tmp_path).read_bytes() == before
+
+
+def test_a_file_is_adopted_and_begins_with_its_payload(tmp_path):
+    made = tmp_path / "made"
+    made.write_bytes(b"payload")
+    cache = Cache(root=tmp_path / "cache")
+
+    kept = cache.adopt("sections", key(), made, hashlib.sha256(b"payload").hexdigest())
+
+    assert kept == cache.file("sections", key())
+    assert kept.read_bytes().startswith(b"payload")
+    assert cache.get("sections", key()) == b"payload"
+    assert not made.exists()
+
+
+def test_an_adopted_file_with_another_digest_is_never_returned(tmp_path):
+    made = tmp_path / "made"
+    made.write_bytes(b"payload")
+    cache = Cache(root=tmp_path / "cache")
+    cache.adopt("sections", key(), made, hashlib.sha256(b"other").hexdigest())
+    assert cache.get("sections", key()) is None
+
+
+def test_what_is_dropped_is_gone_and_may_be_dropped_again(tmp_path):
+    cache = filled(tmp_path)
+    cache.drop("streams", key())
+    cache.drop("streams", key())
+    assert cache.get("streams", key()) is None
+    assert cache.file("streams", key()) is None
+    assert cache.problems == {}
+
+
+def test_without_a_folder_nothing_is_kept(tmp_path):
+    cache = Cache(root=None)
+    made = tmp_path / "made"
+    made.write_bytes(b"payload")
+    cache.put("streams", key(), b"payload")
+    assert cache.adopt("sections", key(), made, hashlib.sha256(b"payload").hexdigest()) == made
+    assert made.read_bytes() == b"payload"
+    assert cache.get("streams", key()) is cache.file("streams", key()) is None
+    cache.drop("streams", key())
+    assert (list(cache.entries()), cache.prune(0), cache.clear(), cache.settle()) == ([], 0, 0, [])
+
+
+def test_refreshing_reads_nothing_and_writes_all(tmp_path):
+    filled(tmp_path, payload=b"old")
+    cache = Cache(root=tmp_path, refresh=True)
+    assert cache.get("streams", key()) is cache.file("streams", key()) is None
+    cache.put("streams", key(), b"new")
+    assert Cache(root=tmp_path).get("streams", key()) == b"new"
+
+
+def flip(path, position):
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "first bit": lambda path: flip(path, 0),
+    "a bit of the digest": lambda path: flip(path, -1),
+    "a bit of the size": lambda path: flip(path, -35),
+    "a bit of the magic": lambda path: flip(path, -48),
+    "appended": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
+    "prepended": lambda path: path.write_bytes(b"\0" + path.read_bytes()),
+    "foreign": lambda path: path.write_bytes(b"PK\3\4 a file of somebody else's " * 9),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_entry_is_dropped_and_can_be_made_anew(tmp_path, damage):
+    cache = filled(tmp_path)
+    DAMAGES[damage](entry(tmp_path))
+
+    assert cache.get("streams", key()) is None
+    assert files(tmp_path) == []
+    cache.put("streams", key(), b"payload")
+    assert cache.get("streams", key()) == b"payload"
+
+
+@settings(max_examples=60, deadline=None)
+@given(payload=st.binary(max_size=40), position=st.integers(0, 87), bit=st.integers(0, 7))
+def test_no_single_bit_can_change_unnoticed(tmp_path_factory, payload, position, bit):
+    root = tmp_path_factory.mktemp("cache")
+    cache = filled(root, payload=payload)
+    content = bytearray(entry(root).read_bytes())
+    content[position % len(content)] ^= 1 << bit
+    entry(root).write_bytes(content)
+    assert cache.get("streams", key()) is None
+
+
+@pytest.mark.parametrize(("kind", "number"), [("streams", 1), ("parts", 0)])
+def test_an_entry_under_another_name_is_dropped(tmp_path, kind, number):
+    """Whoever moves entries about cannot make one pass for another."""
+    cache = filled(tmp_path)
+    stranger = cache._path(kind, key(number))
+    stranger.parent.mkdir(parents=True, exist_ok=True)
+    entry(tmp_path).rename(stranger)
+    assert cache.get(kind, key(number)) is None
+    assert not stranger.exists()
+
+
+def test_a_folder_in_the_place_of_an_entry_is_told_and_done_without(tmp_path):
+    cache = Cache(root=tmp_path)
+    cache._path("streams", key()).mkdir(parents=True)
+    assert cache.get("streams", key()) is cache.file("streams", key()) is None
+    cache.put("streams", key(), b"payload")
+    cache.drop("streams", key())
+    assert [problem.split(":")[0] for problem in cache.settle()] == [
+        "the cache cannot be read",
+        "the cache cannot be written",
+    ]
+
+
+def use_everything(cache, folder):
+    """Do all that a build does, twice, and return what it tells."""
+    for number in range(2):
+        made = folder / f"made{number}"
+        made.write_bytes(b"section")
+        cache.put("streams", key(number), b"payload")
+        kept = cache.adopt("sections", key(number), made, hashlib.sha256(b"section").hexdigest())
+        assert kept.read_bytes().startswith(b"section")
+        for kind in ("streams", "sections", "parts"):
+            cache.get(kind, key(number))
+            cache.file(kind, key(number))
+        cache.drop("parts", key(number))
+    cache.prune(0)
+    cache.clear()
+    return cache.settle()
+
+
+@pytest.mark.parametrize("below", ["", "below/it"])
+def test_a_file_in_the_place_of_the_folder_is_told_once(tmp_path, below):
+    (tmp_path / "file").write_text("")
+    told = use_everything(Cache(root=tmp_path / "file" / below), tmp_path)
+    assert [problem.split(":")[0] for problem in told] == ["the cache cannot be written", "the cache cannot be read"]
+
+
+def test_a_missing_folder_is_made_and_marked(tmp_path):
+    """Git, backups and our own search for code pass over it."""
+    cache = filled(tmp_path / "some" / "where")
+    assert cache.get("streams", key()) == b"payload"
+    with workspace(tmp_path / "some" / "where"):
+        for folder in ("v1", "work"):
+            assert (tmp_path / "some" / "where" / folder / ".gitignore").read_text() == "*\n"
+    assert [file.path for file in cache.entries()] == [entry(tmp_path)]
+
+
+def test_what_is_not_ours_in_the_folder_is_left_alone(tmp_path):
+    """``cache-dir = "."`` is a bad idea, but no reason to delete a project."""
+    foreign = [tmp_path / name for name in ("v1/file", "v1/api/aa/routes.py", "v2/x", "src/app.py", ".gitignore")]
+    for path in foreign:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    cache = filled(tmp_path)
+    cache.prune(0)
+    cache.put("streams", key(), b"payload")
+    assert cache.clear() == len(b"payload") + 48
+    assert files(tmp_path) == []
+    assert all(path.read_text() == "mine" for path in foreign)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
+def test_a_folder_of_another_user_is_read_and_not_written(tmp_path):
+    """Told once, and what is there is used all the same."""
+    root = Path(tempfile.mkdtemp())
+    try:
+        root.chmod(0o755)
+        filled(root, "streams", "sections")
+        program = """
+            import hashlib, os, sys, tempfile
+            from pathlib import Path
+            os.setuid(65534)
+            from hatch_lambda.cache import Cache, digest
+            key, cache = digest("key", 0), Cache(root=Path(sys.argv[1]))
+            assert cache.get("streams", key) == b"payload"
+            assert cache.file("sections", key).read_bytes().startswith(b"payload")
+            for number in range(3):
+                cache.put("streams", digest(number), b"new")
+            made = Path(tempfile.mkdtemp(), "made")
+            made.write_bytes(b"new")
+            assert cache.adopt("sections", digest(1), made, hashlib.sha256(b"new").hexdigest()) == made
+            cache.drop("streams", key)
+            assert cache.prune(0) == cache.clear() == 0
+            assert cache.get("streams", key) == b"payload"
+            (told,) = cache.settle()
+            print(told)
+        """
+        assert in_another_process(program, root).startswith("the cache cannot be written: Permission denied: ")
+    finally:
+        shutil.rmtree(root)
+
+
+def in_another_process(program, *arguments):
+    package = Path(hatch_lambda.__file__).parents[1]
+    # A user who may not see this folder imports from it nevertheless: it is opened before.
+    prologue = "import sys, hatch_lambda.cache, encodings.idna, pathlib, tempfile, random\n"
+    done = subprocess.run(
+        [sys.executable, "-c", prologue + textwrap.dedent(program), *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(package)},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_folder_that_refuses_is_told_once(tmp_path, monkeypatch, number):
+    """Whatever the reason, and whichever call it is that fails."""
+    refused = OSError(number, os.strerror(number))
+
+    def refuse(*_, **__):
+        raise refused
+
+    cache = filled(tmp_path / "cache")
+    for name in ("unlink", "replace", "mkdir"):
+        monkeypatch.setattr(Path, name, refuse)
+    monkeypatch.setattr(os, "utime", refuse)
+    assert cache.get("streams", key()) == b"payload"
+    assert cache.file("streams", key()) is not None
+
+    told = use_everything(cache, tmp_path)
+
+    assert len(told) == 1
+    assert told[0].startswith(f"the cache cannot be written: {os.strerror(number)}: ")
+
+
+def test_what_does_not_fit_leaves_nothing_half_written(tmp_path):
+    pytest.importorskip("resource")
+    program = """
+        import resource, sys
+        from pathlib import Path
+        from hatch_lambda.cache import Cache, digest
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+        cache = Cache(root=Path(sys.argv[1]))
+        for number in range(2):
+            cache.put("streams", digest("key", number), bytes(100_000))
+        cache.put("streams", digest("key", 2), b"small")
+        print(*cache.settle(), sep="\\n", end="")
+    """
+    told = in_another_process(program, tmp_path)
+    assert told.startswith("the cache cannot be written: File too large: ")
+    assert "\n" not in told
+    assert files(tmp_path) == [Cache(root=tmp_path)._path("streams", key(2))]
+
+
+def aged(path, seconds):
+    moment = time.time() - seconds
+    os.utime(path, (moment, moment))
+
+
+def test_the_least_recently_used_go_first(tmp_path):
+    """Reading counts as using."""
+    cache = Cache(root=tmp_path, max_size=10_000)
+    for number in range(10):
+        cache.put("streams", key(number), bytes(952))
+        aged(cache._path("streams", key(number)), 1000 - number)
+    cache.get("streams", key(0))
+    cache.file("streams", key(1))
+    assert cache.prune() == 0
+
+    assert cache.prune(9_999) == 3_000
+
+    left = [number for number in range(10) if cache._path("streams", key(number)).exists()]
+    assert left == [0, 1, 5, 6, 7, 8, 9]
+
+
+def test_a_build_keeps_the_limit(tmp_path):
+    cache = Cache(root=tmp_path, max_size=5_000)
+    for number in range(10):
+        cache.put("streams", key(number), bytes(952))
+    assert cache.settle() == []
+    assert sum(file.size for file in cache.entries()) <= 5_000
+
+
+def test_a_limit_of_nothing_keeps_nothing(tmp_path):
+    cache = Cache(root=tmp_path, max_size=0)
+    cache.put("streams", key(), b"")
+    cache.settle()
+    assert list(cache.entries()) == []
+
+
+def test_a_build_that_added_nothing_looks_at_nothing(tmp_path, monkeypatch):
+    filled(tmp_path).settle()
+    cache = Cache(root=tmp_path, max_size=0)
+    cache.get("streams", key())
+    monkeypatch.setattr(Cache, "prune", lambda _: pytest.fail("an unchanged build has no time for that"))
+    assert cache.settle() == []
+
+
+def test_unfinished_entries_of_others_live_until_they_are_abandoned(tmp_path):
+    cache = filled(tmp_path)
+    folder = entry(tmp_path).parent
+    young, old = (folder / f".{'a' * 62}.0000000{number}.tmp" for number in range(2))
+    for path in (young, old):
+        path.write_bytes(b"half")
+    aged(old, 25 * 3600)
+    aged(young, 23 * 3600)
+
+    assert cache.prune() == 4
+
+    assert young.exists()
+    assert not old.exists()
+    assert cache.get("streams", key()) == b"payload"
+
+
+def test_workspaces_of_killed_builds_go_after_a_day(tmp_path):
+    cache = filled(tmp_path)
+    with workspace(tmp_path) as mine:
+        young, old = tmp_path / "work" / "build-young", tmp_path / "work" / "build-old"
+        for folder in (young, old):
+            (folder / "dependencies" / "numpy").mkdir(parents=True)
+            (folder / "dependencies" / "numpy" / "file").write_text("x")
+        aged(old, 25 * 3600)
+        cache.prune()
+        assert (mine.exists(), young.exists(), old.exists()) == (True, True, False)
+    assert (tmp_path / "work" / ".gitignore").exists()
+
+
+def test_clearing_leaves_running_builds_alone(tmp_path):
+    cache = filled(tmp_path, "streams", "sections", "parts")
+    with workspace(tmp_path) as mine:
+        assert cache.clear() == 3 * (len(b"payload") + 48)
+        assert mine.exists()
+    assert list(cache.entries()) == []
+    cache.put("streams", key(), b"payload")
+    assert cache.get("streams", key()) == b"payload"
+
+
+def test_a_key_tells_neighbours_apart():
+    parts = [
+        *(("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("", "abc"), (("a", "b"), "c"), ("a", ("b", "c"))),
+        *((b"abc",), (1, 2), (12,), ("1", 2), ("12",), (None,), ("None",), (True,), (1,), (1.0,), ()),
+        *((["a", "b"],), (("a", "b"),), ("a', 'b",), ("\udc80",), ("\\udc80",), ({"a": 1},), ({"a": "1"},)),
+    ]
+    assert len({digest(*some) for some in parts}) == len(parts)
+    assert all(len(digest(*some)) == 64 for some in parts)
+
+
+def test_a_key_is_the_same_in_every_process(tmp_path):
+    program = """
+        from hatch_lambda.cache import digest
+        from hatch_lambda.slimming import SlimPolicy
+        from hatch_lambda.target import Architecture
+        print(digest(SlimPolicy(patterns=("a", "b")), Architecture.ARM64, {"x": {1, }}, b"\\xff", "é"))
+    """
+    assert len({in_another_process(program) for _ in range(3)}) == 1
+
+
+def test_threads_may_use_one_cache(tmp_path):
+    cache = Cache(root=tmp_path)
+
+    def work(number):
+        for turn in range(40):
+            cache.put("streams", key(turn % 4), bytes([turn % 4]) * 50_000)
+            found = cache.get("streams", key((turn + number) % 4))
+            assert found is None or found == bytes([(turn + number) % 4]) * 50_000
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert cache.settle() == []
+    assert len(files(tmp_path)) == 4
+
+
+def test_processes_may_use_one_folder(tmp_path):
+    """While one of them writes, another prunes, and a third clears: nobody sees anything that is not whole."""
+    program = """
+        import sys
+        from pathlib import Path
+        from hatch_lambda.cache import Cache, digest
+        cache, number = Cache(root=Path(sys.argv[1])), int(sys.argv[2])
+        for turn in range(60):
+            cache.put("streams", digest(turn % 5), bytes([turn % 5]) * 20_000)
+            found = cache.get("streams", digest((turn + number) % 5))
+            assert found is None or found == bytes([(turn + number) % 5]) * 20_000
+            if number == 1: cache.prune(40_000)
+            if number == 2 and turn % 7 == 0: cache.clear()
+        # A file that is cleared between its making and its rename is the one thing to tell.
+        assert all("No such file" in problem for problem in cache.settle()), cache.problems
+    """
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: in_another_process(program, tmp_path, number), range(4)))
+    assert files(tmp_path, ".tmp") == []
+
+
+class TestWorkspace:
+    """The folder in which a build works."""
+
+    def test_it_lies_in_the_cache_and_is_gone_afterwards(self, tmp_path):
+        with workspace(tmp_path / "cache") as folder:
+            (folder / "sub").mkdir()
+            (folder / "sub" / "file").write_text("x")
+            assert folder.is_relative_to((tmp_path / "cache").resolve())
+        assert not folder.exists()
+
+    def test_it_is_gone_after_a_failure_too(self, tmp_path):
+        with pytest.raises(KeyboardInterrupt), workspace(tmp_path) as folder:
+            raise KeyboardInterrupt
+        assert not folder.exists()
+
+    def test_two_builds_have_two_folders(self, tmp_path):
+        with workspace(tmp_path) as one, workspace(tmp_path) as other:
+            assert one != other
+            assert one.parent == other.parent
+
+    def test_a_cache_that_cannot_be_written_is_done_without(self, tmp_path):
+        (tmp_path / "cache").write_text("a file where the folder should be")
+        with workspace(tmp_path / "cache") as folder:
+            (folder / "file").write_text("x")
+            assert not folder.is_relative_to(tmp_path / "cache")
+        assert not folder.exists()
+
+    def test_without_a_cache_it_is_a_temporary_folder(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        with workspace(None) as folder:
+            assert folder.parent == tmp_path.resolve()
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(("here", "there", "taken"), [(1, 2, "there"), (2, 1, "here"), (1, None, "here")])
+    def test_a_cache_that_is_about_to_be_full_is_no_place_to_work(self, tmp_path, monkeypatch, here, there, taken):
+        (tmp_path / "there").mkdir()
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "there"))
+
+        def disk_usage(folder):
+            if (free := there if str(folder).endswith("there") else here) is None:
+                raise FileNotFoundError
+            return mock.Mock(free=free)
+
+        monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+        with workspace(tmp_path / "here") as folder:
+            assert folder.is_relative_to(tmp_path / taken)
+
+    def test_its_path_is_resolved(self, tmp_path):
+        (tmp_path / "real").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
+        with workspace(tmp_path / "link") as folder:
+            assert folder == Path(folder).resolve()
+            assert folder.is_relative_to((tmp_path / "real").resolve())

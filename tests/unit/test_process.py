@@ -137,10 +137,11 @@ def test_a_run_may_add_variables(tmp_path):
 
 
 @POSIX_ONLY
-def test_every_python_of_pyenv_is_offered_the_newest_first_unless_the_user_chose(tmp_path):
+def test_every_python_of_pyenv_is_offered_the_users_choice_first_then_the_newest(tmp_path):
     environment = {"UV": str(program(tmp_path)), "PYENV_ROOT": str(tmp_path / "pyenv")}
     assert "PYENV_VERSION" not in Uv.find(environment).environment
     for name in ("3.9.18", "3.13.0", "3.10.13", "my-env"):
         (tmp_path / "pyenv" / "versions" / name).mkdir(parents=True)
     assert Uv.find(environment).environment["PYENV_VERSION"] == "3.13.0:3.10.13:3.9.18:my-env"
-    assert Uv.find({**environment, "PYENV_VERSION": "3.9.18"}).environment["PYENV_VERSION"] == "3.9.18"
+    chosen = Uv.find({**environment, "PYENV_VERSION": "3.9.18"}).environment["PYENV_VERSION"]
+    assert chosen == "3.9.18:3.13.0:3.10.13:my-env"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from hatch_lambda.errors import InstallError
-from hatch_lambda.install import merge, refuse_conflicts
+from hatch_lambda.install import refuse_conflicts, set_apart
 from hatch_lambda.model import File, Tree
 
 
@@ -21,34 +23,30 @@ def file(tmp_path):
     return file
 
 
-def test_both_parts_are_in_the_tree_in_order(file):
-    tree = merge(Tree.of([file("b.py"), file("d.py")]), Tree.of([file("c.py", project=True), file("a.py")]))
-    assert [each.path for each in tree] == ["a.py", "b.py", "c.py", "d.py"]
+@pytest.fixture
+def apart(file):
+    def apart(project, dependencies):
+        digests = {each.path: hashlib.sha256(each.source.read_bytes()).hexdigest() for each in dependencies}
+        return set_apart(Tree.of(project), Tree.of(dependencies), digests)
+
+    return apart
 
 
-def test_a_file_that_both_have_alike_is_the_dependencys(file):
+def test_what_the_project_has_alone_is_its_part(file, apart):
+    own = file("c.py", project=True)
+    assert apart([own], [file("b.py"), file("d.py")]).files == (own,)
+
+
+def test_a_file_that_both_have_alike_is_the_dependencys(file, apart):
     dependency = file("google/__init__.py", distribution="google-auth")
-    tree = merge(Tree.of([dependency]), Tree.of([file("google/__init__.py", project=True)]))
-    assert tree.files == (dependency,)
-    refuse_conflicts(tree)
+    assert apart([file("google/__init__.py", project=True)], [dependency]).files == ()
 
 
-def test_a_file_that_both_have_with_other_content_is_refused_with_both_names(file):
+def test_a_file_that_both_have_with_other_content_is_refused_with_both_names(file, apart):
     dependency = file("util.py", "one", distribution="some-lib")
-    tree = merge(Tree.of([dependency]), Tree.of([file("util.py", "two", distribution="demo", project=True)]))
-    with pytest.raises(InstallError) as caught:
-        refuse_conflicts(tree)
-    assert "util.py" in caught.value.message
-    assert "some-lib" in caught.value.message
+    with pytest.raises(InstallError, match=r"^util\.py differs in demo, some-lib\n") as caught:
+        apart([file("util.py", "two", distribution="demo", project=True)], [dependency])
     assert "patterns" in caught.value.hint
-
-
-def test_the_projects_file_counts_as_the_one_that_is_there(file):
-    own = file("util.py", "two", project=True)
-    tree = merge(Tree.of([file("util.py", "one", distribution="some-lib")]), Tree.of([own]))
-    assert tree.files[0].project, "so that no rule for dependencies can take it away"
-    with pytest.raises(InstallError, match=r"^util\.py differs in the project, some-lib\n"):
-        refuse_conflicts(tree)
 
 
 def test_a_conflict_among_dependencies_is_refused(file):
@@ -69,8 +67,8 @@ def test_a_tree_without_conflicts_passes(file):
 
 
 @pytest.mark.parametrize("file_is_the_projects", [True, False])
-def test_a_name_cannot_be_a_file_and_a_folder(file, file_is_the_projects):
+def test_a_name_cannot_be_a_file_and_a_folder(file, apart, file_is_the_projects):
     one, other = file("app"), file("app/x.py")
-    trees = [Tree.of([other]), Tree.of([one])] if file_is_the_projects else [Tree.of([one]), Tree.of([other])]
+    project, dependencies = ([one], [other]) if file_is_the_projects else ([other], [one])
     with pytest.raises(InstallError, match=r"^app is a file and a folder\n"):
-        refuse_conflicts(merge(*trees))
+        apart(project, dependencies)

@@ -1,0 +1,14 @@
+"""What no test may take over from the shell that runs it."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+for name in ("HATCH_LAMBDA_CACHE_DIR", "HATCH_LAMBDA_INNER", "SOURCE_DATE_EPOCH", "FORCE_COLOR", "NO_COLOR"):
+    os.environ.pop(name, None)
+
+# A loaded machine is no reason to fail.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")

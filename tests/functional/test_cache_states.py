@@ -1,0 +1,628 @@
+"""The same bytes whatever the cache holds, and a key for everything that can change them.
+
+All wheels are made here and found by their paths, so no registry is asked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import shutil
+import subprocess
+import time
+import zipfile
+from pathlib import Path
+
+import deflate
+import msgspec
+import pytest
+from uv import find_uv_bin
+
+from hatch_lambda import api, locks, parts, process
+from hatch_lambda.archive import Timestamp
+from hatch_lambda.cache import Cache, digest
+from hatch_lambda.config import Settings
+from hatch_lambda.errors import InstallError
+from hatch_lambda.policies import lock_policy
+from hatch_lambda.process import Uv
+from hatch_lambda.project import Project
+from tests.functional.wheels import make_project, make_wheel, pylock
+from tests.unit.elf.builder import shared_object
+
+KINDS = ("digests", "known", "parts", "sections", "selections", "streams")
+HEAD = """
+[project]
+name = "service"
+version = "1"
+[project.optional-dependencies]
+some-extra = []
+[dependency-groups]
+some-group = []
+"""
+
+
+def text(seed, size=40_000):
+    """Return Python code that is worth keeping as a stream, and does not compress to nothing."""
+    numbers = random.Random(seed)
+    return "".join(f"NUMBER_{line} = {numbers.random()}\n" for line in range(size // 30))
+
+
+def wheels(folder, version="1.0"):
+    """Make a pure wheel with tests and a command, one with a shared object, and one that the tests need."""
+    dep = {
+        "dep/__init__.py": "",
+        "dep/core.py": text(version),
+        "dep/tests/__init__.py": "",
+        "dep/tests/x.py": "from dep.tests import y\n",
+        "dep/tests/y.py": "",
+        "dep/tests/z.py": "",
+        "dep-1.0.data/scripts/talk": "#!python\nprint('hello')\n",
+        "dep-1.0.dist-info/entry_points.txt": "[console_scripts]\ncall = dep.core:main\n",
+    }
+    dep = {path.replace("dep-1.0", f"dep-{version}"): content for path, content in dep.items()}
+    native = {"native/__init__.py": "", "native/lib.so": shared_object(), "native/data.bin": b"\x17" * 99}
+    return (
+        make_wheel(folder, "dep", dep, version=version),
+        make_wheel(folder, "native", native),
+        make_wheel(folder, "other", {"other.py": text("other"), "other_data/table.txt": text("table")}),
+    )
+
+
+class Bench:
+    """A project, its wheels, and as many caches as a test likes."""
+
+    def __init__(self, folder, monkeypatch):
+        self.folder = folder
+        self.wheels = wheels(folder / "wheels")
+        self.project = make_project(folder / "service", *self.wheels, head=HEAD)
+        self._monkeypatch = monkeypatch
+        self.use("cache")
+
+    def use(self, name):
+        self.cache = self.folder / name
+        self._monkeypatch.setenv("HATCH_LAMBDA_CACHE_DIR", str(self.cache))
+
+    def build(self, project=None, **options):
+        return api.build(project or self.project, **options)
+
+    def bytes(self, project=None, **options):
+        return self.build(project, **options).path.read_bytes()
+
+    def fresh(self, project=None, **options):
+        """Return what a build without any cache makes."""
+        return self.bytes(project, no_cache=True, **options)
+
+    def entries(self, *kinds):
+        found = [entry for entry in Cache(root=self.cache).entries() if not kinds or entry.kind in kinds]
+        return sorted(entry.path for entry in found)
+
+    def names(self, *kinds):
+        return {path.parent.name + path.name for path in self.entries(*kinds)}
+
+    def keys(self):
+        """Return the keys that say which wheels are chosen, and which part is made of them."""
+        return self.names("known", "selections")
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    return Bench(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def nobody_works(monkeypatch):
+    """Let every process that is started, and every compressed file of a dependency, fail the test."""
+
+    def start():
+        compress = deflate.deflate_compress
+
+        def small_only(content, level):
+            assert len(content) < 10_000, "a compressor ran for the dependencies"
+            return compress(content, level)
+
+        monkeypatch.setattr(process, "run", lambda arguments, **_: pytest.fail(f"{arguments} was run"))
+        monkeypatch.setattr(deflate, "deflate_compress", small_only)
+
+    return start
+
+
+def test_a_warm_build_copies_what_a_cold_one_made(bench, nobody_works):
+    fresh = bench.fresh()
+    cold = bench.build()
+    assert (cold.from_cache, cold.path.read_bytes()) == (False, fresh)
+    assert {entry.kind for entry in Cache(root=bench.cache).entries()} == set(KINDS)
+    nobody_works()
+
+    warm = bench.build()
+
+    assert (warm.from_cache, warm.path.read_bytes()) == (True, fresh)
+    assert warm.to_json()["dependencies_from_cache"] is True
+    told = {"stages", "dependencies_from_cache"}
+    alike = [{key: value for key, value in each.to_json().items() if key not in told} for each in (cold, warm)]
+    assert alike[0] == alike[1]
+    assert warm.findings == cold.findings
+    assert list((bench.cache / "work").glob("build-*")) == []
+
+
+def test_without_a_cache_nothing_is_kept(bench):
+    bench.fresh()
+    assert not bench.cache.exists()
+
+
+def test_refreshing_makes_everything_anew(bench):
+    first = bench.bytes()
+    again = bench.build(refresh=True)
+    assert (again.from_cache, again.path.read_bytes()) == (False, first)
+    assert bench.build().from_cache
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_half_filled_cache_makes_the_same_bytes(bench, seed):
+    """Some of each kind are gone, as pruning leaves it."""
+    fresh = bench.fresh()
+    bench.build()
+    chance = random.Random(seed)
+    for path in bench.entries():
+        if chance.random() < 0.5:
+            path.unlink()
+    assert bench.bytes() == fresh
+    assert bench.bytes() == fresh
+
+
+def flip(content, chance):
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+
+
+def truncate(content, chance):
+    del content[chance.randrange(len(content)) :]
+
+
+def swap(content, chance):
+    content[:] = content[::-1]
+
+
+@pytest.mark.parametrize("damage", [flip, truncate, swap])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_entry_is_never_shipped(bench, kind, damage):
+    """Not in this build, nor in the next, and in the end the cache is in order again."""
+    fresh = bench.fresh()
+    bench.build()
+    chance = random.Random(f"{kind} {damage.__name__}")
+    # Streams are only read when a part is made.
+    for path in bench.entries("known") if kind == "streams" else ():
+        path.unlink()
+    for path in bench.entries(kind):
+        content = bytearray(path.read_bytes())
+        damage(content, chance)
+        path.write_bytes(content)
+
+    told = bench.build()
+
+    assert told.path.read_bytes() == fresh
+    assert told.sha256 == bench.build(no_cache=True).sha256
+    assert [bench.bytes(), bench.bytes()] == [fresh, fresh]
+    assert bench.build().from_cache
+
+
+@pytest.mark.parametrize("position", [0, 30, 0.5, 0.9])
+def test_any_bit_of_the_sections_blob_matters(bench, position):
+    fresh = bench.fresh()
+    size = bench.build().path.stat().st_size
+    (path,) = bench.entries("sections")
+    content = bytearray(path.read_bytes())
+    content[int(position * size) if isinstance(position, float) else position] ^= 1
+    path.write_bytes(content)
+    rebuilt = bench.build()
+    assert (rebuilt.path.read_bytes(), rebuilt.from_cache) == (fresh, False)
+
+
+def test_a_section_that_is_gone_is_made_anew(bench):
+    """Another build may prune at any moment, also between looking and copying."""
+    fresh = bench.fresh()
+    bench.build()
+    real = parts.load
+
+    def load(*arguments):
+        stored = real(*arguments)
+        if stored is not None:
+            stored.file.unlink()
+        return stored
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "load", load)
+        assert bench.bytes() == fresh
+    assert bench.bytes() == fresh
+
+
+@pytest.mark.parametrize("kind", ["parts", "selections"])
+def test_a_whole_entry_with_foreign_content_is_made_anew(bench, kind):
+    """Nobody but somebody with bad intentions writes such: no reason for a traceback."""
+    fresh = bench.fresh()
+    bench.build()
+    for path in bench.entries(kind):
+        Cache(root=bench.cache).put(kind, path.parent.name + path.name, b"\x93\x01\x02\x03")
+    assert bench.bytes() == fresh
+    assert bench.build().from_cache
+
+
+def test_the_order_of_filling_does_not_matter(bench):
+    """Two projects share some distributions; either may come first."""
+    second = make_project(bench.folder / "second", *bench.wheels[1:])
+    fresh = [bench.fresh(), bench.fresh(second)]
+    for name, order in (("ab", (0, 1)), ("ba", (1, 0))):
+        bench.use(name)
+        projects = [bench.project, second]
+        made = {number: bench.bytes(projects[number]) for number in order}
+        assert [made[0], made[1]] == fresh
+
+
+@pytest.mark.parametrize("first", ["fast", "smallest"])
+def test_another_compression_leaves_nothing_behind(bench, first):
+    fresh = bench.fresh()
+    other = bench.fresh(compression=first)
+    assert other != fresh
+    assert bench.bytes(compression=first) == other
+    assert bench.bytes() == fresh
+    assert bench.bytes(compression=first) == other
+
+
+def test_one_changed_distribution_costs_that_distribution(bench):
+    """The streams of all the others are there already, and the bytes are those of a build from nothing."""
+    bench.build()
+    newer = wheels(bench.folder / "newer", "2.0")[0]
+    (bench.project / "pylock.toml").write_text(pylock(newer, *bench.wheels[1:]))
+    fresh = bench.fresh()
+    before = bench.names("streams")
+
+    changed = bench.build()
+
+    assert (changed.from_cache, changed.path.read_bytes()) == (False, fresh)
+    assert len(bench.names("streams") - before) == 1
+
+
+def sections(package, own):
+    """Return the entries of the zip that are not the project's *own*, with all that is said about them."""
+    with zipfile.ZipFile(package) as archive:
+        infos = [info for info in archive.infolist() if not info.filename.startswith(own)]
+        return [(info.filename, info.header_offset, info.CRC, info.external_attr, info.date_time) for info in infos]
+
+
+def test_an_edit_of_the_project_changes_the_projects_part_alone(bench, nobody_works):
+    before = sections(bench.build().path, "app.py")
+    parts_before = bench.entries("parts", "sections")
+    (bench.project / "app.py").write_text("def handler(event, context):\n    return 'edited'\n")
+    fresh = bench.fresh()
+    nobody_works()
+
+    edited = bench.build()
+
+    assert (edited.from_cache, edited.path.read_bytes()) == (True, fresh)
+    assert sections(edited.path, "app.py") == before
+    assert bench.entries("parts", "sections") == parts_before
+
+
+INFLUENCES = {
+    "imports": "import dep.tests.x\n",
+    "names": "MODULE = 'dep.tests.z'\n",
+    "lists": "import importlib.metadata\nprint(importlib.metadata.files('dep'), importlib.metadata.files)\n",
+}
+
+
+def names_in(package):
+    return set(zipfile.ZipFile(package).namelist())
+
+
+@pytest.mark.parametrize("influence", INFLUENCES)
+@pytest.mark.parametrize("begin_with", ["plain", "influence"])
+def test_what_the_project_asks_of_its_dependencies_is_there(bench, influence, begin_with):
+    """And is gone when it does not ask any more: both ways, cold and warm."""
+    app = bench.project / "app.py"
+    codes = {"plain": app.read_text(), "influence": INFLUENCES[influence] + app.read_text()}
+    fresh = {}
+    for name, code in codes.items():
+        app.write_text(code)
+        fresh[name] = bench.fresh()
+    assert fresh["plain"] != fresh["influence"]
+    order = ["plain", "influence"] if begin_with == "plain" else ["influence", "plain"]
+    for turn, name in enumerate(order * 2):
+        app.write_text(codes[name])
+        built = bench.build()
+        assert (built.path.read_bytes(), built.from_cache) == (fresh[name], turn > 1)
+    app.write_text(codes["influence"])
+    wanted = {"imports": "dep/tests/y.py", "names": "dep/tests/z.py", "lists": "dep-1.0.dist-info/RECORD"}[influence]
+    assert wanted in names_in(bench.build().path)
+
+
+def test_a_new_module_of_the_project_is_seen(bench):
+    """It is not the handler that imports, but a file that was not there before."""
+    bench.build()
+    (bench.project / "more.py").write_text("from dep.tests import z\n")
+    fresh = bench.fresh()
+    assert bench.bytes() == fresh
+    assert "dep/tests/z.py" in names_in(bench.build().path)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_file_that_both_have_differently_is_refused(bench, cached):
+    """Cold as well as warm, and what others make of the same dependencies is not touched by it."""
+    fresh = bench.fresh()
+    second = make_project(bench.folder / "second", *bench.wheels)
+    (second / "dep").mkdir()
+    (second / "dep" / "core.py").write_text("NAME = 'not that of the dependency'\n")
+    third = make_project(bench.folder / "third", *bench.wheels)
+    (third / "dep").mkdir()
+    (third / "dep" / "more.py").write_text("NAME = 'not that of the dependency'\n")
+    if cached:
+        bench.build(third)
+
+    with pytest.raises(InstallError, match=r"^dep/core\.py differs in the project, dep\n"):
+        bench.build(second)
+
+    assert bench.bytes(third) == bench.fresh(third)
+    assert "dep/core.py" in names_in(bench.build(third).path)
+    assert bench.bytes() == fresh
+
+
+def test_a_file_that_both_have_alike_is_there_once(bench):
+    second = make_project(bench.folder / "second", *bench.wheels)
+    (second / "dep").mkdir()
+    (second / "dep" / "core.py").write_text(text("1.0"))
+    fresh = bench.fresh(second)
+    assert [bench.bytes(second), bench.bytes(second)] == [fresh, fresh]
+    with zipfile.ZipFile(bench.build(second).path) as archive:
+        assert archive.namelist().count("dep/core.py") == 1
+
+
+# What makes another key.
+
+VALUES = {
+    "runtime": ("python3.13", "python3.12"),
+    "architecture": ("x86_64", "arm64"),
+    "lock": ("pylock.toml", "pylock.second.toml"),
+    "require_lock": (False, True),
+    "extras": ([], ["some-extra"]),
+    "groups": ([], ["some-group"]),
+    "scripts": (False, True),
+    "patterns": ([], ["other_data/"]),
+    "append_default_patterns": (True, False),
+    "dist_info": ("minimal", "keep"),
+    "keep_dist_info": ([], ["dep"]),
+    "strip": (True, False),
+    "strip_exclude": ([], ["native/"]),
+    "compression": ("balanced", "fast"),
+}
+"""Two values of each setting that has a say about the dependencies."""
+
+EXEMPT = {
+    "enabled": (True, False, "only the Hatch doors ask for it"),
+    "handler": (
+        "app.handler",
+        "app.other",
+        "says where an src folder counts, and is checked; the dependencies have no part",
+    ),
+    "output": ("one.zip", "other.zip", "where the finished zip goes"),
+    "include": ([], ["app.txt"], "the project's own files, which are taken anew each time"),
+    "exclude": ([], ["app.txt"], "the project's own files, which are taken anew each time"),
+    "cache_dir": (None, "elsewhere", "where the cache is, not what is in it"),
+    "cache_max_size": (5_000_000_000, 4_000_000_000, "what goes, not what stays"),
+    "cache_url": (None, "memory:///", "where the cache is, not what is in it"),
+    "cache_write": (False, True, "who fills it, not what is in it"),
+}
+"""The settings that cannot change what is kept, two values of each, and why."""
+
+FIELDS = [field.name for field in msgspec.structs.fields(Settings)]
+
+
+def test_every_setting_was_thought_about():
+    """Put a new one into ``VALUES``; into ``EXEMPT`` only if no byte of the dependencies can depend on it."""
+    assert sorted(FIELDS) == sorted([*VALUES, *EXEMPT])
+
+
+@pytest.mark.parametrize("field", VALUES)
+def test_every_setting_alters_the_key(bench, field):
+    """Another key of the selection or of the part: so nothing is taken for what it is not."""
+    (bench.project / "pylock.second.toml").write_text(pylock(*bench.wheels))
+    one, other = VALUES[field]
+    bench.build(**{"lock": "pylock.toml", field: one})
+    before = bench.keys()
+    fresh = bench.fresh(**{"lock": "pylock.toml", field: other})
+
+    assert bench.bytes(**{"lock": "pylock.toml", field: other}) == fresh
+
+    assert bench.keys() - before
+    assert bench.keys() > before
+
+
+@pytest.mark.parametrize("field", EXEMPT)
+def test_no_exempt_setting_alters_the_dependencies(bench, field):
+    (bench.project / "app.txt").write_text("x")
+    (bench.project / "app.py").write_text("handler = other = print\n")
+    one, other, _ = EXEMPT[field]
+    bench.build(**{field: one})
+    before = bench.keys()
+    fresh = bench.fresh(**{field: other})
+
+    built = bench.build(**{field: other})
+
+    assert built.from_cache
+    assert built.path.read_bytes() == fresh
+    assert bench.keys() == before
+
+
+def test_a_date_is_part_of_the_key(bench, monkeypatch):
+    first = bench.fresh()
+    for epoch in ("1700000000", "1700000002", "", "1700000000"):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+        fresh = bench.fresh()
+        assert bench.bytes() == fresh
+        assert (fresh == first) == (epoch == "")
+    assert len(bench.names("known")) == 3
+
+
+def test_the_content_of_the_lock_is_part_of_the_key(bench):
+    """Not its name, nor those of the wheels: they may be the same."""
+    first = bench.bytes()
+    again = make_wheel(bench.folder / "again", "other", {"other.py": "CHANGED = True\n"})
+    assert again.name == bench.wheels[2].name
+    (bench.project / "pylock.toml").write_text(pylock(*bench.wheels[:2], again))
+    fresh = bench.fresh()
+    assert bench.bytes() == fresh != first
+
+
+KEY = parts.Key(
+    wheels="wheels",
+    target="python3.13-x86_64",
+    policies=("policy",),
+    compression="balanced",
+    timestamp=Timestamp.of(None),
+)
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(parts.Key)])
+def test_every_field_of_the_key_counts(field):
+    other = {"policies": ("another",), "timestamp": Timestamp.of(1_700_000_000)}.get(field, "another")
+    changed = dataclasses.replace(KEY, **{field: other})
+    assert changed.digest() != KEY.digest()
+    assert changed.digest("influence") != KEY.digest("influence")
+
+
+def test_the_programs_that_shape_bytes_are_part_of_the_key(monkeypatch):
+    """Our own source, the compressor, the texts of commands, and what patterns match."""
+    keys = [KEY.digest(), KEY.digest("influence")]
+    for patch in (
+        lambda patch: patch.setattr(parts, "_tool", lambda: "another"),
+        lambda patch: patch.setattr(parts, "__version__", "0"),
+        lambda patch: patch.setattr(deflate, "__version__", "0"),
+        lambda patch: patch.setattr(parts, "_version", lambda library: "0" if library == "installer" else "1"),
+        lambda patch: patch.setattr(parts, "_version", lambda library: "1" if library == "installer" else "0"),
+    ):
+        with monkeypatch.context() as context:
+            patch(context)
+            keys.append(KEY.digest())
+    assert len(set(keys)) == len(keys)
+    assert KEY.digest() == keys[0]
+
+
+def test_our_own_source_is_read_whole(tmp_path, monkeypatch):
+    """A changed rule or line of code makes another key, in development too."""
+    copy = tmp_path / "hatch_lambda"
+    shutil.copytree(Path(parts.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(parts, "__file__", str(copy / "parts.py"))
+    seen = [parts._tool.__wrapped__()]
+    for name in ("data/rules.toml", "data/runtimes.toml", "elf/strip.py", "cache.py"):
+        (copy / name).write_text((copy / name).read_text() + "\n# changed\n")
+        seen.append(parts._tool.__wrapped__())
+    (copy / "slimming" / "new.py").write_text("")
+    seen.append(parts._tool.__wrapped__())
+    assert len(set(seen)) == 6
+
+
+def test_the_versions_of_libraries_are_known():
+    for library in parts._SHAPING:
+        assert parts._version(library).startswith(f"{library}-")
+
+
+# What is remembered of a lock.
+
+
+def test_a_project_that_was_moved_finds_its_wheels(bench):
+    """What was chosen is remembered with absolute paths, so only for this folder."""
+    inside = bench.project / "vendored"
+    moved = bench.folder / "moved"
+    shutil.copytree(bench.folder / "wheels", inside)
+    lock = pylock(*(inside / wheel.name for wheel in bench.wheels)).replace(f"{bench.project.as_posix()}/", "")
+    (bench.project / "pylock.toml").write_text(lock)
+    first = bench.bytes()
+    shutil.move(bench.project, moved)
+    for path in bench.entries("parts", "sections", "known"):
+        path.unlink()
+    assert bench.bytes(moved) == first
+
+
+def uv_project(bench, **options):
+    """Make a project that uv locks from a folder of wheels, of which it then notes no hashes."""
+    project = bench.folder / "uv"
+    project.mkdir()
+    links = bench.folder / "links"
+    make_wheel(links, "some", {"some.py": "VERSION = 'old'\n"})
+    (project / "pyproject.toml").write_text(
+        '[project]\nname = "uv-project"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["some"]\n'
+        '[tool.uv]\nno-index = true\nfind-links = ["../links"]\n[tool.lambda-slim]\nruntime = "python3.13"\n'
+    )
+    (project / "app.py").write_text("")
+    subprocess.run([find_uv_bin(), "lock", "--quiet"], cwd=project, check=True)
+    return project, links
+
+
+def test_a_wheel_that_is_replaced_in_a_local_folder_is_noticed(bench):
+    """``uv.lock`` has no hashes for such; a remembered choice would ship the old one for ever."""
+    project, links = uv_project(bench)
+    old = bench.bytes(project)
+    assert bench.bytes(project) == old
+    time.sleep(0.01)
+    make_wheel(links, "some", {"some.py": "VERSION = 'new'\n"})
+    fresh = bench.fresh(project)
+    assert bench.bytes(project) == fresh != old
+
+
+@pytest.mark.parametrize("name", ["service/uv.toml", "uv.toml", "pyproject.toml", "home/.config/uv/uv.toml"])
+def test_the_configuration_of_uv_is_part_of_what_is_remembered(bench, monkeypatch, name):
+    monkeypatch.setenv("HOME", str(bench.folder / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    bench.build()
+    before = bench.names("selections")
+    path = bench.folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("[tool.uv]\n" if path.name == "pyproject.toml" else "# another index could stand here\n")
+    bench.build()
+    assert len(bench.names("selections") - before) == 1
+
+
+@pytest.mark.parametrize("field", ["dependencies", "optional-dependencies", "requires-python"])
+def test_what_a_build_backend_may_read_from_anywhere_is_not_remembered(bench, field):
+    text = (bench.project / "pyproject.toml").read_text()
+    text = text.replace("[project.optional-dependencies]\nsome-extra = []\n", "")
+    (bench.project / "pyproject.toml").write_text(
+        text.replace('version = "1"\n', f'version = "1"\ndynamic = ["{field}"]\n')
+    )
+    bench.build()
+    assert bench.names("selections") == set()
+
+
+@pytest.mark.parametrize("secret", ["user:password@", "token@", ""])
+def test_a_password_in_a_lock_is_not_written_to_the_cache(bench, tmp_path, secret):
+    """The lock's owner may protect it; the cache would be one more place to do so."""
+    address = f"https://{secret}example.invalid/a/dep-1.0-py3-none-any.whl"
+    path = f'path = "{bench.wheels[0].as_posix()}"'
+    (bench.project / "pylock.toml").write_text(pylock(bench.wheels[0]).replace(path, f'url = "{address}"'))
+    project = Project.read(bench.project)
+    policy = lock_policy(project.settings, may_create=False, in_source_tree=True)
+    chosen = locks.choose(project, project.target, policy, Uv.find({"PATH": ""}), Cache(root=bench.cache), tmp_path)
+    assert address in chosen.pinned
+    assert len(bench.names("selections")) == (0 if secret else 1)
+
+
+# The folder itself.
+
+
+@pytest.mark.parametrize("leftover", [False, True])
+def test_a_cache_inside_the_project_is_no_part_of_it(bench, monkeypatch, leftover):
+    """Not even while dependencies are installed there, or what a killed build left of them."""
+    monkeypatch.delenv("HATCH_LAMBDA_CACHE_DIR")
+    fresh = bench.fresh()
+    if leftover:
+        bench.build(cache_dir="cache")
+        killed = bench.project / "cache" / "work" / "build-killed" / "dependencies"
+        killed.mkdir(parents=True)
+        (killed / "secret.py").write_text("import dep.tests.x\n")
+    assert bench.bytes(cache_dir="cache") == fresh
+    assert bench.bytes(cache_dir="cache") == fresh
+    assert (bench.project / "cache" / "v1").is_dir()
+
+
+def test_no_name_leads_out_of_the_folder():
+    """Keys are digests, whatever distributions and settings are called."""
+    assert len(digest("../../etc")) == 64
+    assert set(digest("../../etc")) <= set("0123456789abcdef")
