@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from hatch_lambda.errors import InstallError
 from hatch_lambda.install import (
     ProjectPolicy,
-    merge,
     read_tree,
     refuse_conflicts,
     renew,
@@ -412,7 +411,7 @@ def test_exclude_and_include_have_their_say_about_a_wheel(bench):
 
 def test_a_project_and_its_dependencies_make_one_tree(bench):
     dependencies, _ = bench.take(bench.wheel("one"))
-    tree = merge(dependencies, project(bench, bench.wheel("demo", FILES)).tree)
+    tree = Tree.of([*dependencies, *project(bench, bench.wheel("demo", FILES)).tree])
     refuse_conflicts(tree)
     renewed = renew(tree, bench.work)
     (record,) = (file for file in renewed if file.path == "demo-1.0.dist-info/RECORD")

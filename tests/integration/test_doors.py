@@ -49,7 +49,7 @@ include = ["templates/**"]
 HOOK = "[tool.hatch.build.hooks.lambda]\n"
 APP = """
 import importlib.metadata
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import orjson
 
