@@ -94,8 +94,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     cache_dir: Annotated[
         str | None,
         Meta(
-            description="Folder of the cache, relative to the project. Without it, `HATCH_LAMBDA_CACHE_DIR`, or where"
-            " this system keeps caches."
+            description="Folder of the cache, relative to the project, unless `HATCH_LAMBDA_CACHE_DIR` names another."
+            " Without both it is where this system keeps caches."
         ),
     ] = None
     cache_max_size: Annotated[

@@ -33,7 +33,11 @@ def build(project: Project, source: Source, context: Context) -> Package:
     try:
         package = _build(project, source, context)
     except archive.DamagedSectionError:
-        package = _build(project, source, replace(context, cache=Cache(root=None)))
+        # Made anew it takes the damaged part's place; and if the cache cannot hold even that, it is done without.
+        try:
+            package = _build(project, source, replace(context, cache=replace(context.cache, refresh=True)))
+        except archive.DamagedSectionError:
+            package = _build(project, source, replace(context, cache=Cache(root=None)))
     finally:
         problems = [*map(_cache_problem, context.cache.settle())]
     return replace(package, findings=(*package.findings, *problems))

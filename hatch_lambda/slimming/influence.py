@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from hatch_lambda.slimming.code import is_source
+from hatch_lambda.slimming.code import is_module, is_source
 from hatch_lambda.slimming.dist_info import locate, reads_file_lists
 from hatch_lambda.slimming.names import Words
 from hatch_lambda.slimming.rules import Unless, default_rules
@@ -45,8 +45,8 @@ def _lines(project: Tree) -> Iterator[str]:
         place = locate(file.path)
         if place is not None and place[1] == "entry_points.txt":
             yield f"{file.path} {hashlib.sha256(file.source.read_bytes()).hexdigest()}"
-        elif is_source(file):
+        elif is_source(file) or is_module(file):
             text = file.source.read_bytes()
-            concerns = words.search(text) or reads_file_lists(file.distribution, text)
+            concerns = is_source(file) and (words.search(text) or reads_file_lists(file.distribution, text))
             if concerns or not folders.isdisjoint(file.parts[:-1]):
                 yield f"{file.path} {hashlib.sha256(text).hexdigest()}"

@@ -451,6 +451,19 @@ def test_no_exempt_setting_alters_the_dependencies(bench, field):
     assert bench.keys() == before
 
 
+@pytest.mark.parametrize("first", ["x86_64", "arm64"])
+def test_each_architecture_gets_its_wheels(bench, first):
+    """Though the lock is the same, and nothing else has changed."""
+    built = [
+        make_wheel(bench.folder / "wheels", "fast", {"fast.py": machine}, tag=f"cp313-cp313-manylinux_2_17_{machine}")
+        for machine in ("x86_64", "aarch64")
+    ]
+    (bench.project / "pylock.toml").write_text(pylock(*built))
+    for architecture in (first, "x86_64", "arm64", "x86_64"):
+        with zipfile.ZipFile(bench.build(architecture=architecture).path) as archive:
+            assert archive.read("fast.py") == {"x86_64": b"x86_64", "arm64": b"aarch64"}[architecture]
+
+
 def test_a_date_is_part_of_the_key(bench, monkeypatch):
     first = bench.fresh()
     for epoch in ("1700000000", "1700000002", "", "1700000000"):

@@ -374,6 +374,8 @@ def test_unfinished_entries_of_others_live_until_they_are_abandoned(tmp_path):
     assert young.exists()
     assert not old.exists()
     assert cache.get("streams", key()) == b"payload"
+    cache.prune(0)
+    assert files(tmp_path) == [young]
 
 
 def test_workspaces_of_killed_builds_go_after_a_day(tmp_path):
