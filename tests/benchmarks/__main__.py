@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.benchmarks.functions import measure_functions
-from tests.benchmarks.tables import functions_table, workload_table
+from tests.benchmarks.tables import functions_table, workload_table, workload_title
 from tests.benchmarks.workloads import WORKLOADS, measure_workload
 
 
@@ -37,10 +37,12 @@ def main() -> None:
         for name in filter(None, arguments.workloads.split(",")):
             result = measure_workload(name, Path(folder) / name, arguments.runs)
             document["workloads"][name] = result
-            console.print(workload_table(name, result))
+            console.print(f"\n{workload_title(name, result)}", soft_wrap=True)
+            console.print(workload_table(result))
         counts = [int(count) for count in filter(None, arguments.functions.split(","))]
         if counts:
             document["functions"] = measure_functions(counts, Path(folder) / "functions", arguments.runs)
+            console.print("\nfunctions with the same dependencies, warm")
             console.print(functions_table(document["functions"]))
     if arguments.json:
         arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -9,15 +9,19 @@ from rich.table import Table
 MB = 1_000_000
 
 
-def workload_table(name: str, result: dict[str, Any]) -> Table:
-    """Return the figures of one workload."""
+def workload_title(name: str, result: dict[str, Any]) -> str:
+    """Return the sizes of one workload's packages in a line."""
     sizes = result["sizes"]
-    title = (
+    return (
         f"{name}: zip {sizes['ours']['zip'] / MB:.1f} MB, the recipe's {sizes['recipe']['zip'] / MB:.1f} MB;"
         f" unzipped {sizes['ours']['unzipped'] / MB:.1f} and {sizes['recipe']['unzipped'] / MB:.1f} MB;"
         f" of the same files {sizes['the same files']:.3f} of the recipe's zip"
     )
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+
+
+def workload_table(result: dict[str, Any]) -> Table:
+    """Return the times of one workload."""
+    table = Table(box=None, pad_edge=False)
     table.add_column("")
     for heading in ("wall s", "CPU s", "peak MB", "/ recipe", "/ limit"):
         table.add_column(heading, justify="right")
@@ -35,7 +39,7 @@ def workload_table(name: str, result: dict[str, Any]) -> Table:
 
 def functions_table(result: dict[str, Any]) -> Table:
     """Return the figures of many functions."""
-    table = Table(title="functions with the same dependencies, warm", title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for heading in ("functions", "wall s", "CPU s", "peak MB", "/ one"):
         table.add_column(heading, justify="right")
     for count, figures in result.items():
