@@ -88,6 +88,19 @@ class Change:
     """Bytes after; None where the file was removed."""
     distribution: str | None = None
 
+    @classmethod
+    def of(cls, file: File, stage: Stage, *, rule: str, reason: str, after: int | None = None) -> Change:
+        """Note what *stage* did to *file*; without *after*, that it was removed."""
+        return cls(
+            stage=stage,
+            path=file.path,
+            rule=rule,
+            reason=reason,
+            before=file.size,
+            after=after,
+            distribution=file.distribution,
+        )
+
 
 class Severity(str, Enum):
     """How much a finding matters."""

@@ -74,7 +74,7 @@ def strip_tree(
         elif outcome.size is not None:
             source = _destination(folder, number)
             stripped[file.path] = replace(file, source=source, size=outcome.size)
-            changes.append(_change(file, outcome.size))
+            changes.append(Change.of(file, Stage.STRIP, rule=RULE, reason=REASON, after=outcome.size))
     return (
         Tree(tuple(stripped.get(file.path, file) for file in tree)),
         tuple(sorted(changes, key=lambda change: change.path)),
@@ -137,18 +137,6 @@ def _new_folder(workspace: Path) -> Path:
 def _destination(folder: Path, number: int) -> Path:
     """Return a name without anything of the package's path, which may not be usable on this host."""
     return folder / f"{number}.so"
-
-
-def _change(file: File, size: int) -> Change:
-    return Change(
-        stage=Stage.STRIP,
-        path=file.path,
-        rule=RULE,
-        reason=REASON,
-        before=file.size,
-        after=size,
-        distribution=file.distribution,
-    )
 
 
 def _finding(file: File, reason: str) -> Finding:

@@ -147,12 +147,4 @@ def _declared_scripts(declared: Path) -> list[tuple[str, bytes]]:
 
 
 def _removed(file: File, rule: str, reason: str) -> Change:
-    return Change(
-        stage=Stage.INSTALL,
-        path=file.path,
-        rule=rule,
-        reason=reason,
-        before=file.size,
-        after=None,
-        distribution=file.distribution,
-    )
+    return Change.of(file, Stage.INSTALL, rule=rule, reason=reason)

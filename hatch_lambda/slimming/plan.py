@@ -91,15 +91,7 @@ def apply(decisions: Iterable[Decision]) -> tuple[Tree, tuple[Change, ...]]:
     """Return the tree of the files that stay, and a Change for each that does not."""
     decided = tuple(decisions)
     changes = tuple(
-        Change(
-            stage=Stage.SLIM,
-            path=decision.file.path,
-            rule=decision.rule,
-            reason=decision.reason,
-            before=decision.file.size,
-            after=None,
-            distribution=decision.file.distribution,
-        )
+        Change.of(decision.file, Stage.SLIM, rule=decision.rule, reason=decision.reason)
         for decision in decided
         if not decision.kept
     )
