@@ -105,9 +105,9 @@ def local_header(entry: Entry, timestamp: Timestamp) -> bytes:
     )
 
 
-def local_size(entry: Entry) -> int:
-    """Return the bytes that an entry takes before the central directory, with its header."""
-    return _LOCAL.size + len(_encoded(entry.name)[0]) + entry.compressed_size
+def local_size(entry: Entry, central: bytes) -> int:
+    """Return the bytes that an entry, whose *central* header is at hand, takes before the central directory."""
+    return _LOCAL.size + len(central) - _CENTRAL.size + entry.compressed_size
 
 
 def central_header(entry: Entry, timestamp: Timestamp, offset: int) -> bytes:

@@ -166,8 +166,9 @@ def _central_directory(sections: Iterable[Section], timestamp: Timestamp) -> byt
     offset = 0
     for section in sections:
         for entry in section.entries:
-            headers.append(zipformat.central_header(entry, timestamp, offset))
-            offset += zipformat.local_size(entry)
+            header = zipformat.central_header(entry, timestamp, offset)
+            headers.append(header)
+            offset += zipformat.local_size(entry, header)
     return b"".join(headers) + zipformat.end_record(headers, offset)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from hatch_lambda.errors import InstallError
 from hatch_lambda.model import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hatch_lambda.model import File
 
@@ -23,15 +24,29 @@ def set_apart(project: Tree, dependencies: Tree, digests: Mapping[str, str]) -> 
     Raises InstallError where both have a file of one name with different content.
     """
     owners = {file.path: file.distribution or "a dependency" for file in dependencies}
+    names = [file.path for file in dependencies]
     own: list[File] = []
+    touched: dict[str, File] = {}
     for file in project:
         if file.path not in owners:
             own.append(file)
+            touched |= {names[index]: dependencies.files[index] for index in _clashing(file, names)}
         elif hashlib.sha256(file.source.read_bytes()).hexdigest() != digests[file.path]:
             own.append(replace(file, rivals=(owners[file.path],)))
-    taken = {file.path for file in own}
-    refuse_conflicts(Tree.of([*own, *(file for file in dependencies if file.path not in taken)]))
+    refuse_conflicts(Tree.of([*own, *touched.values()]))
     return Tree.of(own)
+
+
+def _clashing(file: File, names: Sequence[str]) -> Iterator[int]:
+    """Yield the positions in the sorted *names* of a file where *file* needs a folder, or the other way round."""
+    for depth in range(1, len(file.parts)):
+        folder = "/".join(file.parts[:depth])
+        index = bisect_left(names, folder)
+        if names[index : index + 1] == [folder]:
+            yield index
+    index = bisect_left(names, f"{file.path}/")
+    if index < len(names) and names[index].startswith(f"{file.path}/"):
+        yield index
 
 
 def refuse_conflicts(tree: Tree) -> None:
