@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hatch_lambda import pipeline
+from hatch_lambda.archive.format import LAST_SECOND
 from hatch_lambda.cache import Cache
 from hatch_lambda.config import decode
 from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaError
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from hatch_lambda.model import Change
     from hatch_lambda.report import Package, Slimmed
     from hatch_lambda.slimming import Decision
-
-_LAST_SECOND = 4_354_819_199
-"""The last second of 2107 (UTC), the last year of a zip's dates."""
 
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
@@ -214,7 +212,7 @@ def _source_date_epoch(text: str | None) -> int | None:
     """Read the variable of reproducible-builds.org, as far as a zip can hold its date."""
     if not text:
         return None
-    if _SECONDS.fullmatch(text) and int(text) <= _LAST_SECOND:
+    if _SECONDS.fullmatch(text) and int(text) <= LAST_SECOND:
         return int(text)
     raise ConfigurationError(
         f"SOURCE_DATE_EPOCH={text}: not a number of seconds from 1970 to 2107, which a zip could hold",

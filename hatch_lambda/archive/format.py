@@ -30,7 +30,8 @@ _NAME_IS_UTF8 = 0x800
 _MS_DOS_DIRECTORY = 0x10
 _FIRST_YEAR, _LAST_YEAR = 1980, 2107
 _FIRST_SECOND = calendar.timegm((_FIRST_YEAR, 1, 1, 0, 0, 0))
-_LAST_SECOND = calendar.timegm((_LAST_YEAR, 12, 31, 23, 59, 59))
+LAST_SECOND = calendar.timegm((_LAST_YEAR, 12, 31, 23, 59, 59))
+"""The last second (since 1970, UTC) that an entry can be dated with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ class Timestamp:
         """Pack a number of seconds since 1970 (UTC); None and all before 1980 give 1980-01-01."""
         if epoch is None or epoch < _FIRST_SECOND:
             return cls(time=0, date=1 << 5 | 1)
-        if epoch > _LAST_SECOND:
+        if epoch > LAST_SECOND:
             raise ArchiveError(
                 f"SOURCE_DATE_EPOCH={epoch}: a zip cannot hold a date after {_LAST_YEAR}",
                 hint="give seconds since 1970-01-01, or unset it",
@@ -86,23 +87,8 @@ class Timestamp:
 
 def local_header(entry: Entry, timestamp: Timestamp) -> bytes:
     """Pack the header that stands before an entry's data."""
-    name, flags = _encoded(entry.name)
-    return (
-        _LOCAL.pack(
-            b"PK\3\4",
-            _VERSION_NEEDED,
-            flags,
-            entry.method,
-            timestamp.time,
-            timestamp.date,
-            entry.crc32,
-            entry.compressed_size,
-            entry.size,
-            len(name),
-            0,
-        )
-        + name
-    )
+    name, fields = _common(entry, timestamp)
+    return _LOCAL.pack(b"PK\3\4", *fields, 0) + name
 
 
 def local_size(entry: Entry, central: bytes) -> int:
@@ -112,29 +98,24 @@ def local_size(entry: Entry, central: bytes) -> int:
 
 def central_header(entry: Entry, timestamp: Timestamp, offset: int) -> bytes:
     """Pack the header that stands for an entry in the central directory."""
+    name, fields = _common(entry, timestamp)
+    attributes = entry.mode << 16 | (_MS_DOS_DIRECTORY if entry.name.endswith("/") else 0)
+    return _CENTRAL.pack(b"PK\1\2", _MADE_ON_UNIX, *fields, 0, 0, 0, 0, attributes, offset) + name
+
+
+def _common(entry: Entry, timestamp: Timestamp) -> tuple[bytes, tuple[int, ...]]:
+    """Return an entry's name as a zip has it, and the run of fields that both of its headers have."""
     name, flags = _encoded(entry.name)
-    is_directory = entry.name.endswith("/")
-    return (
-        _CENTRAL.pack(
-            b"PK\1\2",
-            _MADE_ON_UNIX,
-            _VERSION_NEEDED,
-            flags,
-            entry.method,
-            timestamp.time,
-            timestamp.date,
-            entry.crc32,
-            entry.compressed_size,
-            entry.size,
-            len(name),
-            0,
-            0,
-            0,
-            0,
-            entry.mode << 16 | (_MS_DOS_DIRECTORY if is_directory else 0),
-            offset,
-        )
-        + name
+    return name, (
+        _VERSION_NEEDED,
+        flags,
+        entry.method,
+        timestamp.time,
+        timestamp.date,
+        entry.crc32,
+        entry.compressed_size,
+        entry.size,
+        len(name),
     )
 
 
