@@ -98,9 +98,7 @@ class Run:
         """Carry *plan* out, and strip the shared objects at the same time: nearly all of them stay."""
         context, policy = self.context, strip_policy(self.settings)
         with ThreadPoolExecutor(max_workers=1) as pool:
-            stripping = pool.submit(
-                elf.strip_tree, tree, policy, self.work, context.progress, jobs=max(1, context.jobs - 1)
-            )
+            stripping = pool.submit(elf.strip_tree, tree, policy, self.work, context.progress, jobs=context.jobs)
             kept, changes = slimming.apply(plan())
             install.refuse_conflicts(kept)
             self.journal.changes += changes
