@@ -135,7 +135,9 @@ def packages(outcomes: Iterable[tuple[str, Package | HatchLambdaError]], *, as_j
             exit_code = exit_code or outcome.exit_code
             documents.append({"project": project, "error": outcome.message, "hint": outcome.hint})
             if not as_json:
-                show_error(HatchLambdaError(f"{project}: {outcome.message}", hint=outcome.hint))
+                told = outcome.message.startswith(f"{project}: ")
+                message = outcome.message if told else f"{project}: {outcome.message}"
+                show_error(HatchLambdaError(message, hint=outcome.hint))
             continue
         documents.append({"project": project, **outcome.to_json()})
         if not as_json:
