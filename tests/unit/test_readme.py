@@ -9,7 +9,7 @@ import click
 import pytest
 
 from hatch_lambda import errors
-from hatch_lambda.cli import hatch_lambda
+from hatch_lambda.cli import COMMANDS, hatch_lambda
 from hatch_lambda.schema import schema
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -33,10 +33,10 @@ def test_its_table_of_settings_is_what_the_schema_says():
     assert table == settings_table()
 
 
-@pytest.mark.parametrize("name", sorted(hatch_lambda.commands))
+@pytest.mark.parametrize("name", COMMANDS)
 def test_it_names_every_command(name):
     """A command that nobody finds is no command."""
-    command = hatch_lambda.commands[name]
+    command = hatch_lambda.get_command(None, name)
     subcommands = command.commands if isinstance(command, click.Group) else {}
     assert f"`hatch-lambda {name}" in README
     assert all(subcommand in README for subcommand in subcommands)

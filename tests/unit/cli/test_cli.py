@@ -6,7 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from hatch_lambda.cli import _given, hatch_lambda, main
+from hatch_lambda.cli import hatch_lambda, main
+from hatch_lambda.cli.options import given
 from hatch_lambda.cli.output import decisions, show_error
 from hatch_lambda.errors import HatchLambdaError, LockError
 
@@ -34,7 +35,7 @@ def test_help_fits_the_terminal(command, width):
 
 def test_options_become_settings():
     """What was not given is not among them; ``-C`` is read as TOML."""
-    given = _given(
+    chosen = given(
         {
             "runtime": None,
             "extras": (),
@@ -44,7 +45,7 @@ def test_options_become_settings():
         }
     )
 
-    assert given == {
+    assert chosen == {
         "lock": "uv.lock",
         "require_lock": True,
         "strip": False,
@@ -56,7 +57,7 @@ def test_options_become_settings():
 def test_a_setting_without_a_value_is_refused():
     """As an unusable command line."""
     with pytest.raises(click.UsageError, match="expected KEY=VALUE"):
-        _given({"config_settings": ("strip",)})
+        given({"config_settings": ("strip",)})
 
 
 def test_an_error_is_told_with_its_remedy(capsys):

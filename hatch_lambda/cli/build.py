@@ -1,0 +1,56 @@
+"""The command ``hatch-lambda build``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, given, settings
+
+
+@click.command(short_help="Build the packages of projects.")
+@click.argument("projects", nargs=-1, metavar="[PROJECT]...")
+@click.option("-o", "--output", metavar="FILE", help="Where the zip goes, relative to this folder.")
+@settings
+@click.option("--cache-dir", metavar="FOLDER", help="Keep what later builds can use in FOLDER.")
+@click.option("--no-cache", is_flag=True, help="Keep nothing, and use nothing that is kept.")
+@click.option("--refresh", is_flag=True, help="Make everything anew, and keep that.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Build N projects at a time.")
+@JSON
+@QUIET
+@VERBOSE
+def build(
+    projects: tuple[str, ...],
+    output: str | None,
+    cache_dir: str | None,
+    no_cache: bool,
+    refresh: bool,
+    jobs: int | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Build the Lambda packages of the projects in the folders PROJECT (default: this one).
+
+    A project needs no build system. Its lock file says what is installed; where there is none, one is made. What
+    several projects have in common is done once.
+    """
+    from hatch_lambda import api
+    from hatch_lambda.cli import output as show
+
+    if output is not None and len(projects) > 1:
+        raise click.UsageError("--output names one file, but there are several projects")
+    if output is not None:
+        options["output"] = os.path.abspath(output)  # noqa: PTH100 - not resolved: the user's name stays
+    if cache_dir is not None:
+        os.environ["HATCH_LAMBDA_CACHE_DIR"] = cache_dir
+    chosen = {"no_cache": no_cache, "refresh": refresh, **given(options)}
+    if len(projects) > 1:
+        sys.exit(show.packages(api.build_all(projects, jobs=jobs, **chosen), as_json=as_json, quiet=quiet))
+    with show.progress(quiet=quiet or as_json) as progress:
+        package = api.build(*projects, progress=progress, **chosen)
+    show.package(package, as_json=as_json, quiet=quiet, verbose=verbose)

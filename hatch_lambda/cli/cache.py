@@ -1,0 +1,49 @@
+"""The command ``hatch-lambda cache``."""
+
+from __future__ import annotations
+
+import click
+
+from hatch_lambda.cli.options import JSON, InOrder
+
+
+@click.group(cls=InOrder, short_help="Look at, or empty, the cache.")
+def cache() -> None:
+    """Look at, or empty, the cache: what builds keep for later ones."""
+
+
+@cache.command("dir")
+def cache_dir() -> None:
+    """Print the folder of the cache."""
+    from hatch_lambda import api
+
+    click.echo(api.cache_of().root)
+
+
+@cache.command("info")
+@JSON
+def cache_info(as_json: bool) -> None:
+    """Tell what the cache holds."""
+    from hatch_lambda import api
+    from hatch_lambda.cli import output as show
+
+    show.cache(api.cache_of(), as_json=as_json)
+
+
+@cache.command("prune")
+@click.option("--max-size", type=click.IntRange(min=0), metavar="BYTES", help="Instead of cache-max-size.")
+def cache_prune(max_size: int | None) -> None:
+    """Remove what killed builds left, and what was used least recently above the size limit."""
+    from hatch_lambda import api
+    from hatch_lambda.cli import output as show
+
+    show.freed(api.cache_of().prune(max_size))
+
+
+@cache.command("clear")
+def cache_clear() -> None:
+    """Remove everything in the cache."""
+    from hatch_lambda import api
+    from hatch_lambda.cli import output as show
+
+    show.freed(api.cache_of().clear())

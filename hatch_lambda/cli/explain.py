@@ -1,0 +1,27 @@
+"""The command ``hatch-lambda explain``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hatch_lambda.cli.options import JSON, given, settings
+
+
+@click.command(short_help="Tell why a file is in the package, or not.")
+@click.argument("path")
+@click.argument("project", default=".", metavar="[PROJECT]")
+@settings
+@JSON
+def explain(path: str, project: str, as_json: bool, **options: Any) -> None:
+    """Tell which rule takes or keeps the file PATH of the package, or each file in the folder PATH.
+
+    PATH is relative to the top of the package; `.` stands for all of it.
+    """
+    from hatch_lambda import api
+    from hatch_lambda.cli import output as show
+
+    with show.progress(quiet=as_json, lines=False) as progress:
+        taken, judged = api.explain(project, path, progress=progress, **given(options))
+    show.decisions(path, taken, judged, as_json=as_json)

@@ -1,0 +1,61 @@
+"""The options that several commands have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class InOrder(click.Group):
+    """A group whose help has its commands in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        """Return their names."""
+        return list(self.commands)
+
+
+def settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that replace settings of [tool.lambda-slim]."""
+    options = [
+        click.option("--runtime", metavar="NAME", help="Lambda runtime, such as python3.13."),
+        click.option("--architecture", metavar="NAME", help="x86_64 or arm64."),
+        click.option("--handler", metavar="MODULE.FUNCTION", help="The function's handler."),
+        click.option("--lock", metavar="FILE", help="Lock file, relative to the project."),
+        click.option("--require-lock", is_flag=True, default=None, help="Fail where there is no lock file."),
+        click.option("--extra", "extras", multiple=True, metavar="NAME", help="Include an extra."),
+        click.option("--group", "groups", multiple=True, metavar="NAME", help="Include a dependency group."),
+        CONFIG_SETTING,
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+CONFIG_SETTING = click.option(
+    "-C",
+    "--config-setting",
+    "config_settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Replace any setting of the table [tool.lambda-slim] for this run.",
+)
+VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show notes, and every row of the tables.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that the command line gives: what was left out is not among them."""
+    from hatch_lambda.config import parse_value
+
+    chosen = {name: value for name, value in options.items() if value not in (None, ())}
+    for setting in chosen.pop("config_settings", ()):
+        key, separator, value = setting.partition("=")
+        if not separator:
+            raise click.UsageError(f"-C {setting}: expected KEY=VALUE")
+        chosen[key.removeprefix("lambda.")] = parse_value(value)
+    return chosen
