@@ -1,117 +1,22 @@
-"""The settings: one table, ``[tool.lambda-slim]``, read the same way by every door."""
+"""Reading the settings: one table, ``[tool.lambda-slim]``, read the same way by every door."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import msgspec
-from msgspec import Meta
 
-from hatch_lambda.cache import DEFAULT_MAX_SIZE
 from hatch_lambda.errors import ConfigurationError
+from hatch_lambda.settings import TABLE, Settings
 from hatch_lambda.target import Architecture, runtimes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-TABLE = "tool.lambda-slim"
-
-DistInfoPolicy = Literal["minimal", "keep", "remove"]
-Compression = Literal["fast", "balanced", "smallest"]
-Patterns = tuple[str, ...]
-
 _MEANT = {"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "aarch64": "arm64"}
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
-    """Hold the decoded table, with a default for every key."""
-
-    enabled: Annotated[bool, Meta(description="Whether the build hook and the backend make the package.")] = True
-    runtime: Annotated[
-        str | None,
-        Meta(
-            description="Lambda runtime, such as `python3.13`. Without it, the newest that"
-            " `requires-python` allows is taken, with a warning.",
-        ),
-    ] = None
-    architecture: Annotated[Architecture, Meta(description="`x86_64` or `arm64`.")] = Architecture.X86_64
-    handler: Annotated[
-        str | None,
-        Meta(description="The function's handler, such as `package.module.function`; its file must be in the package."),
-    ] = None
-    output: Annotated[
-        str | None,
-        Meta(
-            description="Path of the zip, relative to the project. Without it,"
-            " `dist/{name}-{version}-{runtime}-{architecture}.zip`.",
-        ),
-    ] = None
-    lock: Annotated[
-        str | None,
-        Meta(description="Path of the lock file, relative to the project. Without it, it is looked for."),
-    ] = None
-    require_lock: Annotated[bool, Meta(description="Fail where there is no lock file, instead of making one.")] = False
-    extras: Annotated[tuple[str, ...], Meta(description="The project's extras to include.")] = ()
-    groups: Annotated[tuple[str, ...], Meta(description="Dependency groups to include; none is by default.")] = ()
-    include: Annotated[
-        Patterns,
-        Meta(description="Further files of the project to package, as gitignore patterns relative to the project."),
-    ] = ()
-    exclude: Annotated[
-        Patterns,
-        Meta(description="Files of the project to leave out, as gitignore patterns relative to the project."),
-    ] = ()
-    scripts: Annotated[bool, Meta(description="Keep the commands in `bin/`, with `#!/usr/bin/env python3`.")] = False
-    patterns: Annotated[
-        Patterns,
-        Meta(
-            description="Files to remove, as gitignore patterns over paths in the package; `!` keeps."
-            " They come after the default rules, so they have the last word.",
-        ),
-    ] = ()
-    append_default_patterns: Annotated[bool, Meta(description="Whether the default rules apply before `patterns`.")] = (
-        True
-    )
-    dist_info: Annotated[
-        DistInfoPolicy,
-        Meta(
-            description="`minimal` keeps what programs read at run time and what audits need, `keep` keeps all,"
-            " `remove` removes all.",
-        ),
-    ] = "minimal"
-    keep_dist_info: Annotated[
-        tuple[str, ...], Meta(description='Distributions whose metadata stays under `dist-info = "remove"`.')
-    ] = ()
-    strip: Annotated[bool, Meta(description="Strip symbols and debugging information from shared objects.")] = True
-    strip_exclude: Annotated[
-        Patterns,
-        Meta(description="Shared objects to leave alone, as gitignore patterns over paths in the package."),
-    ] = ()
-    compression: Annotated[Compression, Meta(description="`fast`, `balanced` or `smallest`.")] = "balanced"
-    cache_dir: Annotated[
-        str | None,
-        Meta(
-            description="Folder of the cache, relative to the project, unless `HATCH_LAMBDA_CACHE_DIR` names another."
-            " Without both it is where this system keeps caches."
-        ),
-    ] = None
-    cache_max_size: Annotated[
-        int, Meta(ge=0, description="Bytes above which the cache drops what was used least recently.")
-    ] = DEFAULT_MAX_SIZE
-    cache_url: Annotated[
-        str | None,
-        Meta(
-            description="A second cache that machines share, such as `s3://bucket/prefix`; needs the extra"
-            " `remote-cache`. It is only read, unless `cache-write` is set."
-        ),
-    ] = None
-    cache_write: Annotated[
-        bool,
-        Meta(description="Write to `cache-url`, too. Who can write there can put code into packages."),
-    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

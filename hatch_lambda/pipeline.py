@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from hatch_lambda.config import Settings
     from hatch_lambda.model import Change
     from hatch_lambda.project import Project
+    from hatch_lambda.settings import Settings
 
 
 @machine_errors()

@@ -12,8 +12,8 @@ from hatch_lambda.slimming import SlimPolicy
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hatch_lambda.config import Settings
     from hatch_lambda.project import Project
+    from hatch_lambda.settings import Settings
 
 
 def lock_policy(settings: Settings, *, may_create: bool, in_source_tree: bool) -> LockPolicy:

@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 
 from hatch_lambda import config
 from hatch_lambda.errors import ConfigurationError
+from hatch_lambda.settings import TABLE
 from hatch_lambda.target import Target, highest_runtime, runtimes
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-    from hatch_lambda.config import Settings
+    from hatch_lambda.settings import Settings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,7 +43,7 @@ _SHAPES: dict[str, Any] = {
     "tool": dict,
     "tool.uv": dict,
     "tool.uv.package": bool,
-    config.TABLE: dict,
+    TABLE: dict,
 }
 """What is read of a ``pyproject.toml``, and the type that each of it must have."""
 
@@ -74,7 +75,7 @@ class Project:
             raise ConfigurationError(f"{path}: not valid TOML: {error}", hint="correct the file") from error
         if problems := list(_wrong_shapes(pyproject)):
             raise ConfigurationError("\n".join(problems), hint=f"correct {path}")
-        settings = config.decode(_at(pyproject, config.TABLE) or {}, overrides)
+        settings = config.decode(_at(pyproject, TABLE) or {}, overrides)
         return cls(root=root.resolve(), settings=settings, pyproject=pyproject)
 
     @property

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_lambda.cache import Cache
-    from hatch_lambda.config import Settings
     from hatch_lambda.model import Progress
     from hatch_lambda.process import Uv
     from hatch_lambda.report.journal import Journal
+    from hatch_lambda.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from hatch_lambda.config import TABLE, Settings
+from hatch_lambda.settings import TABLE, Settings
 from hatch_lambda.target import runtimes
 
 

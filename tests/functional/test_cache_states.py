@@ -21,11 +21,11 @@ from uv import find_uv_bin
 from hatch_lambda import api, locks, parts, process
 from hatch_lambda.archive import Timestamp
 from hatch_lambda.cache import Cache, digest
-from hatch_lambda.config import Settings
 from hatch_lambda.errors import InstallError
 from hatch_lambda.policies import lock_policy
 from hatch_lambda.process import Uv
 from hatch_lambda.project import Project
+from hatch_lambda.settings import Settings
 from tests.functional.wheels import make_project, make_wheel, pylock
 from tests.unit.elf.builder import shared_object
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatch_lambda.config import Settings, decode, parse_value
+from hatch_lambda.config import decode, parse_value
 from hatch_lambda.errors import ConfigurationError
+from hatch_lambda.settings import Settings
 from hatch_lambda.target import Architecture
 
 KEYS = [field.encode_name for field in msgspec.structs.fields(Settings)]

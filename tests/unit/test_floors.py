@@ -13,7 +13,7 @@ PACKAGE = Path(hatch_lambda.__file__).parent
 FLOORS = {
     0: {"errors", "lazy"},
     1: {"target", "cache", "workspace", "process", "remote", "gitignore", "data"},
-    2: {"config", "model", "project"},
+    2: {"settings", "config", "model", "project"},
     3: {"locks", "install", "slimming", "elf", "bytecode", "archive"},
     4: {"verify", "report"},
     5: {"pipeline", "run", "parts", "policies"},
@@ -96,7 +96,7 @@ def test_stages_do_not_import_one_another(path):
 @by_module
 def test_stages_get_their_policy_and_never_the_settings(path):
     names = {name for name, _ in imported(path, TREES[path])}
-    assert part_of(path) not in STAGES or "hatch_lambda.config.Settings" not in names
+    assert part_of(path) not in STAGES or "hatch_lambda.settings.Settings" not in names
 
 
 @by_module
