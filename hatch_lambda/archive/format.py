@@ -7,12 +7,8 @@ import stat
 import struct
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hatch_lambda.errors import ArchiveError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 STORED = 0
 DEFLATED = 8
@@ -91,11 +87,6 @@ def local_header(entry: Entry, timestamp: Timestamp) -> bytes:
     return _LOCAL.pack(b"PK\3\4", *fields, 0) + name
 
 
-def local_size(entry: Entry, central: bytes) -> int:
-    """Return the bytes that an entry, whose *central* header is at hand, takes before the central directory."""
-    return _LOCAL.size + len(central) - _CENTRAL.size + entry.compressed_size
-
-
 def central_header(entry: Entry, timestamp: Timestamp, offset: int) -> bytes:
     """Pack the header that stands for an entry in the central directory."""
     name, fields = _common(entry, timestamp)
@@ -119,18 +110,17 @@ def _common(entry: Entry, timestamp: Timestamp) -> tuple[bytes, tuple[int, ...]]
     )
 
 
-def end_record(headers: Sequence[bytes], offset: int) -> bytes:
-    """Pack the record that ends a zip whose central directory *headers* begins at *offset*.
+def end_record(count: int, size: int, offset: int) -> bytes:
+    """Pack the record that ends a zip whose central directory has *count* entries in *size* bytes from *offset*.
 
     Raises ArchiveError for a package that only zip64 could hold.
     """
-    if len(headers) > MAX_ENTRIES or offset > MAX_OFFSET:
+    if count > MAX_ENTRIES or offset > MAX_OFFSET:
         raise ArchiveError(
-            f"the package has {len(headers)} entries in {offset} bytes; a zip holds {MAX_ENTRIES} in 4 GiB",
+            f"the package has {count} entries in {offset} bytes; a zip holds {MAX_ENTRIES} in 4 GiB",
             hint="leave files out with tool.lambda-slim.patterns",
         )
-    size = sum(map(len, headers))
-    return _END.pack(b"PK\5\6", 0, 0, len(headers), len(headers), size, offset, 0)
+    return _END.pack(b"PK\5\6", 0, 0, count, count, size, offset, 0)
 
 
 def _encoded(name: str) -> tuple[bytes, int]:

@@ -8,7 +8,7 @@ import secrets
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING
 
 import deflate
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hatch_lambda.model import Tree
 
 _CHUNK = 1 << 20
+_IN_MEMORY = 1 << 24
+"""Bytes of the project's part above which it is put aside in a file."""
 
 
 class DamagedSectionError(Exception):
@@ -36,13 +38,17 @@ class DamagedSectionError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A run of entries as a zip has them: local headers and data, without a central directory."""
+    """A run of entries as a zip has them: local headers and data; and apart from these, the central headers."""
 
     entries: tuple[Entry, ...]
+    directory: bytes
+    """What the central directory says of the entries, if they are where they were written to be."""
     size: int
+    """Bytes of the local headers and data."""
     crc32: int
-    """Of all its bytes."""
+    """Of its local headers and data."""
     sha256: str
+    """Of the same, as hexadecimal."""
 
     @property
     def files(self) -> tuple[Entry, ...]:
@@ -81,10 +87,13 @@ def write_section(tree: Tree, file: Path, packer: Packer, timestamp: Timestamp) 
         return _write_entries(packer.pack(tree, set()), timestamp, stream)
 
 
-def _write_entries(packed: Iterable[Packed], timestamp: Timestamp, stream: IO[bytes]) -> Section:
+def _write_entries(packed: Iterable[Packed], timestamp: Timestamp, stream: IO[bytes], offset: int = 0) -> Section:
+    """Write local headers and data, which begin at *offset* of the zip."""
     entries: list[Entry] = []
+    directory: list[bytes] = []
     size, crc32, sha256 = 0, 0, hashlib.sha256()
     for item in packed:
+        directory.append(zipformat.central_header(item.entry, timestamp, offset + size))
         parts: tuple[Buffer, ...] = (zipformat.local_header(item.entry, timestamp), item.data)
         for part in parts:
             stream.write(part)
@@ -92,27 +101,41 @@ def _write_entries(packed: Iterable[Packed], timestamp: Timestamp, stream: IO[by
             sha256.update(part)
             size += memoryview(part).nbytes
         entries.append(item.entry)
-    return Section(entries=tuple(entries), size=size, crc32=crc32, sha256=sha256.hexdigest())
+    return Section(
+        entries=tuple(entries), directory=b"".join(directory), size=size, crc32=crc32, sha256=sha256.hexdigest()
+    )
 
 
 def write(first: StoredSection, project: Tree, output: Path, packer: Packer, timestamp: Timestamp) -> Written:
     """Write *first* and the files of *project* to *output*, which holds the old zip or the new one at any time.
 
-    A directory that both have belongs to the first. Raises DamagedSectionError when *first* was damaged since it
-    was made, and ArchiveError when the zip cannot be written.
+    A directory that both have belongs to the first. A zip that is there already is left as it is. Raises
+    DamagedSectionError when *first* was damaged since it was made, and ArchiveError when the zip cannot be written.
     """
     if output.exists() and not is_zip(output):
         what = "a folder" if output.is_dir() else "not a zip"
         raise ArchiveError(f"{output}: this is {what}; it was left as it is", hint="name a file, such as dist/app.zip")
-    with _failing_as_archive_error(output), _replacing(output) as (temporary, stream):
-        _copy(first, temporary, stream)
-        second = _write_entries(packer.pack(project, first.section.directories), timestamp, stream)
-        directory = _central_directory((first.section, second), timestamp)
-        stream.write(directory)
-        stream.flush()
-        sha256 = _checked_digest(first.section, second, directory, temporary, packer)
-        size = stream.tell()
-    entries = chain(first.section.entries, second.entries)
+    section = first.section
+    with _failing_as_archive_error(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with SpooledTemporaryFile(_IN_MEMORY, dir=str(output.parent)) as rest:
+            second = _write_entries(packer.pack(project, section.directories), timestamp, rest, section.size)
+            entries = (*section.entries, *second.entries)
+            directory = section.directory + second.directory
+            rest.write(directory + zipformat.end_record(len(entries), len(directory), section.size + second.size))
+            size = section.size + rest.tell()
+            key = digest(section.sha256, _digest_of(rest))
+            known = packer.cache.get("digests", key)
+            sha256 = known.tobytes().decode("ascii") if known is not None else None
+            if sha256 is None or not _is_there(output, size, section, rest):
+                with _replacing(output) as (temporary, stream):
+                    _copy(first, temporary, stream)
+                    rest.seek(0)
+                    shutil.copyfileobj(rest, stream, _CHUNK)
+                    stream.flush()
+                    sha256 = _checked_digest(section, temporary, sha256)
+                if known is None:
+                    packer.cache.put("digests", key, sha256.encode("ascii"))
     return Written(path=output, size=size, sha256=sha256, content_sha256=_content_digest(entries))
 
 
@@ -161,38 +184,52 @@ def _copy(first: StoredSection, temporary: Path, stream: IO[bytes]) -> None:
     stream.seek(size)
 
 
-def _central_directory(sections: Iterable[Section], timestamp: Timestamp) -> bytes:
-    headers: list[bytes] = []
-    offset = 0
-    for section in sections:
-        for entry in section.entries:
-            header = zipformat.central_header(entry, timestamp, offset)
-            headers.append(header)
-            offset += zipformat.local_size(entry, header)
-    return b"".join(headers) + zipformat.end_record(headers, offset)
+def _is_there(output: Path, size: int, section: Section, rest: IO[bytes]) -> bool:
+    """Tell whether *output* is what would be written: the section, by its CRC-32, and byte for byte the *rest*."""
+    if output.is_symlink() or not output.is_file() or output.stat().st_size != size:
+        return False
+    with output.open("rb") as stream:
+        if _crc32(stream, section.size) != section.crc32:
+            return False
+        rest.seek(0)
+        while chunk := rest.read(_CHUNK):
+            if stream.read(len(chunk)) != chunk:
+                return False
+    return True
 
 
-def _checked_digest(first: Section, second: Section, directory: bytes, temporary: Path, packer: Packer) -> str:
+def _checked_digest(section: Section, temporary: Path, known: str | None) -> str:
     """Return the digest of the zip, having read back the section that was copied.
 
-    The digest of a zip that was made before is known by its parts; then the copy's CRC-32 is enough.
+    The digest of a zip that was made before is *known*; then the copy's CRC-32 is enough.
     """
-    key = digest(first.sha256, second.sha256, hashlib.sha256(directory).hexdigest())
-    known = packer.cache.get("digests", key)
-    crc32, sha256, left = 0, hashlib.sha256(), first.size
+    sha256 = hashlib.sha256()
     with temporary.open("rb") as stream:
-        while left and (chunk := stream.read(min(left, _CHUNK))):
-            crc32 = deflate.crc32(chunk, crc32)
-            if known is None:
-                sha256.update(chunk)
-            left -= len(chunk)
-        if left or crc32 != first.crc32:
+        if _crc32(stream, section.size, None if known else sha256) != section.crc32:
             raise DamagedSectionError
-        if known is not None:
-            return known.tobytes().decode("ascii")
+        if known:
+            return known
         while chunk := stream.read(_CHUNK):
             sha256.update(chunk)
-    packer.cache.put("digests", key, sha256.hexdigest().encode("ascii"))
+    return sha256.hexdigest()
+
+
+def _crc32(stream: IO[bytes], size: int, sha256: hashlib._Hash | None = None) -> int | None:
+    """Return the CRC-32 of the next *size* bytes, of which *sha256* learns too; None where there are fewer."""
+    crc32 = 0
+    while size and (chunk := stream.read(min(size, _CHUNK))):
+        crc32 = deflate.crc32(chunk, crc32)
+        if sha256 is not None:
+            sha256.update(chunk)
+        size -= len(chunk)
+    return None if size else crc32
+
+
+def _digest_of(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    sha256 = hashlib.sha256()
+    while chunk := stream.read(_CHUNK):
+        sha256.update(chunk)
     return sha256.hexdigest()
 
 

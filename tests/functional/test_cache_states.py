@@ -214,6 +214,7 @@ def test_any_bit_of_the_sections_blob_matters(bench, position):
     content = bytearray(path.read_bytes())
     content[int(position * size) if isinstance(position, float) else position] ^= 1
     path.write_bytes(content)
+    bench.output.unlink()
     rebuilt = bench.build()
     assert (rebuilt.path.read_bytes(), rebuilt.from_cache) == (fresh, False)
 
