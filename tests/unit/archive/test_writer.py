@@ -395,3 +395,36 @@ def test_a_cache_changes_no_byte_and_no_digest(tree):
         for _ in range(2):
             assert bench.write(*files, cache=cache) == expected
             assert hashlib.sha256(bench.output.read_bytes()).hexdigest() == expected.sha256
+
+
+def test_a_zip_that_is_there_already_is_left_as_it_is(bench, tmp_path):
+    """Nothing is copied, and whoever looks at its date sees that it is the same."""
+    cache = Cache(root=tmp_path / "cache")
+    files = [bench.file("a.py", b"a" * 5000), bench.file("app.py", b"b" * 5000, project=True)]
+    written = bench.write(*files, cache=cache)
+    os.utime(bench.output, ns=(1, 1))
+    assert bench.write(*files, cache=cache) == written
+    assert bench.output.stat().st_mtime_ns == 1
+
+
+@pytest.mark.parametrize("position", [40, -200, -1], ids=["section", "directory", "end"])
+def test_a_zip_that_somebody_changed_is_replaced(bench, tmp_path, position):
+    cache = Cache(root=tmp_path / "cache")
+    files = [bench.file("a.py", os.urandom(5000)), bench.file("app.py", b"b" * 5000, project=True)]
+    bench.write(*files, cache=cache)
+    fresh = bench.output.read_bytes()
+    changed = bytearray(fresh)
+    changed[position] ^= 1
+    bench.output.write_bytes(changed)
+    bench.write(*files, cache=cache)
+    assert bench.output.read_bytes() == fresh
+
+
+def test_a_link_to_the_zip_is_replaced_by_the_zip(bench, tmp_path):
+    """The link's target is somebody else's, and may change."""
+    cache = Cache(root=tmp_path / "cache")
+    bench.write(bench.file("a.py"), cache=cache)
+    elsewhere = bench.output.rename(tmp_path / "elsewhere.zip")
+    bench.output.symlink_to(elsewhere)
+    bench.write(bench.file("a.py"), cache=cache)
+    assert not bench.output.is_symlink()
