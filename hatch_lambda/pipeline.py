@@ -208,11 +208,12 @@ def _make_part(
     """Install, slim, strip and compress the dependencies, and keep the result."""
     dependencies = _install(project, chosen, run)
     own = building.result().tree
-    tree = run.slim(dependencies, own)
+    packer = run.packer()
+    tree = run.slim(dependencies, own, packer)
     if len(tree):
         verify.raise_errors(verify.check_unzipped(tree))
     run.context.progress.start("compress", tree.size)
-    section = archive.write_section(tree, run.work / "section", run.packer(), key.timestamp)
+    section = archive.write_section(tree, run.work / "section", packer, key.timestamp)
     run.journal.mark("zip", tree)
     part = parts.Part.of(section, tree, run.journal)
     return parts.store(run.context.cache, key, slimming.influence(own), part, run.work / "section")

@@ -57,14 +57,16 @@ class Run:
     work: Path
     journal: Journal
 
-    def slim(self, tree: Tree, project: Tree) -> Tree:
+    def slim(self, tree: Tree, project: Tree, packer: archive.Packer | None = None) -> Tree:
         """Remove what neither *tree* nor the *project* that uses it needs, and symbols from what is left.
+
+        Shared objects, most of which stay, are handed to *packer* at once.
 
         A file stays even if the project has another of that name: what is left serves other projects, too, and
         whether the two agree is asked when they are put together.
         """
         self.context.progress.start("slim", 0)
-        return self._slim(tree, lambda: self.decide(tree, project))
+        return self._slim(tree, lambda: self.decide(tree, project), packer)
 
     def decide(self, tree: Tree, project: Tree) -> list[slimming.Decision]:
         """Decide about the files of *tree*, given the *project* that uses them."""
@@ -94,11 +96,21 @@ class Run:
             compression=self.settings.compression, cache=context.cache, progress=context.progress, jobs=context.jobs
         )
 
-    def _slim(self, tree: Tree, plan: Callable[[], Iterable[slimming.Decision]]) -> Tree:
+    def _slim(
+        self, tree: Tree, plan: Callable[[], Iterable[slimming.Decision]], packer: archive.Packer | None = None
+    ) -> Tree:
         """Carry *plan* out, and strip the shared objects at the same time: nearly all of them stay."""
         context, policy = self.context, strip_policy(self.settings)
         with ThreadPoolExecutor(max_workers=1) as pool:
-            stripping = pool.submit(elf.strip_tree, tree, policy, self.work, context.progress, jobs=context.jobs)
+            stripping = pool.submit(
+                elf.strip_tree,
+                tree,
+                policy,
+                self.work,
+                context.progress,
+                jobs=context.jobs,
+                then=packer.begin if packer else None,
+            )
             kept, changes = slimming.apply(plan())
             install.refuse_conflicts(kept)
             self.journal.changes += changes

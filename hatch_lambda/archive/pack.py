@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import deflate
@@ -46,6 +46,11 @@ class Packer:
     cache: Cache
     progress: Progress
     jobs: int
+    _begun: dict[File, Packed] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def begin(self, file: File) -> None:
+        """Compress *file* now, on this thread: it will most likely be packed."""
+        self._begun[file] = self._pack(file)
 
     def pack(self, files: Iterable[File], directories: set[str]) -> Iterator[Packed]:
         """Yield the entries of *files* and of the directories above them, sorted by name.
@@ -59,13 +64,18 @@ class Packer:
             futures: dict[str, Future[Packed]] = {}
             try:
                 for file in by_size:
-                    futures[file.path] = pool.submit(self._pack, file)
+                    futures[file.path] = pool.submit(self._packed, file)
                 for name, _ in layout:
                     future = futures.pop(name, None)
                     yield future.result() if future else Packed(Entry.of_directory(name), b"")
             finally:
                 for future in futures.values():
                     future.cancel()
+
+    def _packed(self, file: File) -> Packed:
+        packed = self._begun.pop(file, None) or self._pack(file)
+        self.progress.advance(file.size)
+        return packed
 
     def _pack(self, file: File) -> Packed:
         content = file.source.read_bytes()
@@ -74,7 +84,6 @@ class Packer:
         method = DEFLATED
         if len(data) >= len(content):
             data, method = memoryview(content), STORED
-        self.progress.advance(len(content))
         entry = Entry(
             name=file.path,
             executable=file.executable,

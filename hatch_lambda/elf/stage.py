@@ -35,10 +35,18 @@ class StripPolicy:
     """Gitignore patterns over paths in the package."""
 
 
-def strip_tree(
-    tree: Tree, policy: StripPolicy, workspace: Path, progress: Progress, *, jobs: int
+def strip_tree(  # noqa: PLR0913 - each is of another owner
+    tree: Tree,
+    policy: StripPolicy,
+    workspace: Path,
+    progress: Progress,
+    *,
+    jobs: int,
+    then: Callable[[File], None] | None = None,
 ) -> tuple[Tree, tuple[Change, ...], tuple[Finding, ...]]:
     """Strip the shared objects of *tree* on *jobs* threads, into new files below *workspace*.
+
+    On the thread that stripped it each object, as it is now, is handed to *then*.
 
     A source is only ever read: it may be a hard link into uv's cache, and an in-place strip would damage
     every environment on the machine that shares it. An object that cannot be stripped with certainty stays,
@@ -49,18 +57,24 @@ def strip_tree(
     objects = sorted(find_objects(tree, policy), key=lambda file: -file.size)
     if not objects:
         return tree, (), ()
-    from hatch_lambda.elf.file import Outcome, strip_file
+    from hatch_lambda.elf.file import strip_file
 
     progress.start(Stage.STRIP.value, len(objects))
     folder = _new_folder(workspace)
     paths = {file.path for file in tree}
 
-    def strip_one(number: int) -> Outcome:
-        file = objects[number]
-        reason = self_check(file.path, paths)
-        outcome = Outcome(reason=reason) if reason else strip_file(file.source, _destination(folder, number))
+    def strip_one(number: int) -> tuple[File, str | None]:
+        file, reason = objects[number], self_check(objects[number].path, paths)
+        if not reason:
+            destination = _destination(folder, number)
+            outcome = strip_file(file.source, destination)
+            reason = outcome.reason
+            if outcome.size is not None:
+                file = replace(file, source=destination, size=outcome.size)
         progress.advance()
-        return outcome
+        if then is not None:
+            then(file)
+        return file, reason
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         outcomes = list(pool.map(strip_one, range(len(objects))))
@@ -68,13 +82,12 @@ def strip_tree(
     stripped: dict[str, File] = {}
     changes: list[Change] = []
     findings: list[Finding] = []
-    for number, (file, outcome) in enumerate(zip(objects, outcomes, strict=True)):
-        if outcome.reason:
-            findings.append(_finding(file, outcome.reason))
-        elif outcome.size is not None:
-            source = _destination(folder, number)
-            stripped[file.path] = replace(file, source=source, size=outcome.size)
-            changes.append(Change.of(file, Stage.STRIP, rule=RULE, reason=REASON, after=outcome.size))
+    for before, (file, reason) in zip(objects, outcomes, strict=True):
+        if reason:
+            findings.append(_finding(file, reason))
+        elif file is not before:
+            stripped[file.path] = file
+            changes.append(Change.of(before, Stage.STRIP, rule=RULE, reason=REASON, after=file.size))
     return (
         Tree(tuple(stripped.get(file.path, file) for file in tree)),
         tuple(sorted(changes, key=lambda change: change.path)),
