@@ -1,6 +1,8 @@
-"""The archive stage: a Tree becomes a zip whose bytes depend on nothing but the tree and the policy."""
+"""The archive stage: a Tree becomes a zip whose bytes depend on nothing but the tree and the policy, and back."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from hatch_lambda.archive.format import Entry, Timestamp
 from hatch_lambda.archive.naming import package_name, packages_in, unfinished_of
@@ -14,20 +16,28 @@ from hatch_lambda.archive.writer import (
     write,
     write_section,
 )
+from hatch_lambda.lazy import exports
+
+if TYPE_CHECKING:
+    from hatch_lambda.archive.read import ReadEntry, entries, unpack
 
 __all__ = [
     "Compression",
     "DamagedSectionError",
     "Entry",
     "Packer",
+    "ReadEntry",
     "Section",
     "StoredSection",
     "Timestamp",
     "Written",
+    "entries",
     "is_zip",
     "package_name",
     "packages_in",
     "unfinished_of",
+    "unpack",
     "write",
     "write_section",
 ]
+__getattr__ = exports(__name__, dict.fromkeys(("ReadEntry", "entries", "unpack"), "read"))
