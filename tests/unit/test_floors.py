@@ -12,7 +12,7 @@ import hatch_lambda
 PACKAGE = Path(hatch_lambda.__file__).parent
 FLOORS = {
     0: {"errors", "lazy"},
-    1: {"target", "cache", "workspace", "process", "remote", "gitignore", "data"},
+    1: {"target", "cache", "workspace", "process", "interpreter", "remote", "gitignore", "data"},
     2: {"settings", "config", "model", "project"},
     3: {"locks", "install", "slimming", "elf", "bytecode", "archive"},
     4: {"verify", "report"},

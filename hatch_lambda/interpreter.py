@@ -1,0 +1,167 @@
+"""Find an interpreter of a version on this machine, or let uv fetch one.
+
+Which one is found depends on nothing but what is installed: not on the door, the folder, PATH's order or a virtual
+environment that is switched on. Of several patch releases it is the newest.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hatch_lambda.cache import digest
+from hatch_lambda.errors import CommandError, MissingToolError
+from hatch_lambda.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hatch_lambda.cache import Cache
+    from hatch_lambda.process import Uv
+
+_KIND = "interpreters"
+
+_QUERY = """
+import json, platform, sys
+version = sys.version_info
+# `_base_executable`: of a virtual environment, which may be gone tomorrow, what it was made of.
+print(json.dumps({
+    "path": getattr(sys, "_base_executable", None) or sys.executable,
+    "version": platform.python_version(),
+    "usable": sys.implementation.name == "cpython" and version.releaselevel == "final"
+    and not hasattr(sys, "gettotalrefcount") and "free-threading" not in sys.version,
+}))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """A CPython that runs on this machine: a release, with neither debugging checks nor free threading."""
+
+    path: Path
+    version: str
+    """Its full version, such as ``3.13.7``."""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What an interpreter says of itself."""
+
+    path: str
+    version: str
+    usable: bool
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """What an interpreter said when its file was as *state* tells."""
+
+    path: str
+    version: str
+    state: tuple[int, ...]
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    """What is read of a row of ``uv python list``."""
+
+    version: str
+    path: str | None = None
+    variant: str = "default"
+
+
+def find(wanted: str, uv: Uv, cache: Cache, *, cwd: Path, download: bool = True) -> Interpreter | None:
+    """Return a CPython of the version *wanted* (``3.13``, or exactly ``3.13.7``); None where there is none.
+
+    With *download*, uv fetches one that is not there, as far as its configuration allows. What was found is
+    remembered for as long as the file of the interpreter stays as it is.
+    """
+    key = digest(wanted)
+    found = _remembered(cache, key)
+    if found is None:
+        found = next(_usable(wanted, uv, cwd), None) or (_fetched(wanted, uv, cwd) if download else None)
+        if found is not None:
+            known = _Known(path=str(found.path), version=found.version, state=_state(found.path))
+            cache.put(_KIND, key, msgspec.json.encode(known))
+    return found
+
+
+def missing(wanted: str, purpose: str, otherwise: str) -> MissingToolError:
+    """Return the error that there is no CPython of the version *wanted*; *otherwise* tells how to do without."""
+    return MissingToolError(
+        f"there is no CPython {wanted} on this machine {purpose}, and uv could not fetch it",
+        hint=f"run `uv python install {wanted}`, or {otherwise}",
+    )
+
+
+def _remembered(cache: Cache, key: str) -> Interpreter | None:
+    payload = cache.get(_KIND, key)
+    if payload is None:
+        return None
+    try:
+        known = msgspec.json.decode(payload, type=_Known)
+        path = Path(known.path)
+        return Interpreter(path=path, version=known.version) if _state(path) == known.state else None
+    except (msgspec.MsgspecError, OSError):
+        return None
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """Return what changes when another interpreter takes the place of the one at *path*."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _usable(wanted: str, uv: Uv, cwd: Path) -> Iterator[Interpreter]:
+    """Yield those on this machine, the newest first, each asked whether it is what it is said to be."""
+    found = {path: version for version, path in _candidates(wanted, uv, cwd) if _fits(version, wanted)}
+    for path in sorted(found, key=lambda path: (_numbers(found[path]), path), reverse=True):
+        interpreter = _asked([path], wanted, uv, cwd)
+        if interpreter is not None:
+            yield interpreter
+
+
+def _candidates(wanted: str, uv: Uv, cwd: Path) -> Iterator[tuple[str, str]]:
+    """Yield versions and paths: what uv lists, what pyenv has behind its shims, and what runs this."""
+    yield platform.python_version(), sys.executable
+    root = uv.environment.get("PYENV_ROOT") or Path(uv.environment.get("HOME", "")) / ".pyenv"
+    minor = ".".join(wanted.split(".")[:2])
+    for path in Path(root, "versions").glob(f"{minor}.*/bin/python{minor}"):
+        yield path.parents[1].name, str(path)
+    try:
+        listed = uv.run("python", "list", "--only-installed", "--output-format", "json", wanted, cwd=cwd)
+        for row in msgspec.json.decode(listed, type=list[_Listed]):
+            if row.path is not None and row.variant == "default":
+                yield row.version, row.path
+    except (CommandError, msgspec.MsgspecError):  # a uv that does not know this; the others are left
+        return
+
+
+def _fetched(wanted: str, uv: Uv, cwd: Path) -> Interpreter | None:
+    """Let uv fetch one: it does that to run something, unless its configuration or the network forbids it."""
+    command = [uv.executable, "run", "--no-project", "--no-env-file", "--quiet", "--python", f"cpython@{wanted}"]
+    return _asked([*command, "--", "python"], wanted, uv, cwd)
+
+
+def _asked(command: list[str], wanted: str, uv: Uv, cwd: Path) -> Interpreter | None:
+    """Return the interpreter that *command* starts, by its own word, if it is of the version *wanted* and usable."""
+    try:
+        output = run([*command, "-I", "-S", "-c", _QUERY], cwd=cwd, environment=uv.environment)
+        answer = msgspec.json.decode(output, type=_Answer)
+    except (CommandError, MissingToolError, msgspec.MsgspecError):
+        return None
+    path = Path(answer.path)
+    fits = answer.usable and _fits(answer.version, wanted) and path.is_file()
+    return Interpreter(path=path, version=answer.version) if fits else None
+
+
+def _fits(version: str, wanted: str) -> bool:
+    """Tell whether *version* is a release, and *wanted* or a patch release of it."""
+    numbers = version.split(".")
+    return all(map(str.isdecimal, numbers)) and numbers[: wanted.count(".") + 1] == wanted.split(".")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))

@@ -1,0 +1,138 @@
+"""The interpreter of a version: found wherever it hides, believed only by its own word, remembered while it stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+import pytest
+
+from hatch_lambda import interpreter
+from hatch_lambda.cache import Cache
+from hatch_lambda.process import Uv
+
+POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="programs are made as shell scripts")
+FULL = platform.python_version()
+MINOR = ".".join(FULL.split(".")[:2])
+
+
+def program(path, text, mode=0o755):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(mode)
+    return path
+
+
+def python(path, version, *, usable=True, log=None):
+    """Make a program that says that it is a CPython of *version*."""
+    answer = json.dumps({"path": str(path), "version": version, "usable": usable})
+    return program(path, (f"echo asked >> {log}\n" if log else "") + f"echo '{answer}'")
+
+
+def listing(folder, *rows, fetched=None):
+    """Make a uv that lists *rows* of versions and programs, and can fetch what the program *fetched* says."""
+    text = json.dumps([{"version": version, "path": str(path), **more} for version, path, more in rows])
+    uv = program(
+        folder / "uv",
+        f"""case "$1" in python) echo '{text}';; *) {f"exec {fetched}" if fetched else "exit 2"};; esac""",
+    )
+    return Uv.find({"UV": str(uv), "PATH": os.environ["PATH"], "HOME": str(folder)})
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(root=tmp_path / "cache")
+
+
+def found(wanted, uv, cache, tmp_path, **options):
+    result = interpreter.find(wanted, uv, cache, cwd=tmp_path, **options)
+    return result and (result.path.name, result.version)
+
+
+def test_the_real_one_that_runs_this_is_found_by_real_uv(tmp_path, cache):
+    uv = Uv.find(os.environ)
+    result = interpreter.find(MINOR, uv, cache, cwd=tmp_path, download=False)
+    assert result is not None
+    assert result.version.startswith(f"{MINOR}.")
+    assert interpreter.find(FULL, uv, cache, cwd=tmp_path, download=False).version == FULL
+
+
+def test_a_virtual_environment_is_seen_through(tmp_path, cache):
+    """It may be a build's, and gone with it."""
+    uv = listing(tmp_path)
+    result = interpreter.find(FULL, uv, cache, cwd=tmp_path)
+    assert result.path == Path(getattr(sys, "_base_executable", sys.executable))
+
+
+@POSIX_ONLY
+def test_of_several_patch_releases_the_newest_is_taken_whatever_the_order(tmp_path, cache):
+    rows = [(version, python(tmp_path / version, version), {}) for version in ("3.8.9", "3.8.12", "3.8.10")]
+    assert found("3.8", listing(tmp_path, *rows), cache, tmp_path) == ("3.8.12", "3.8.12")
+    assert found("3.8.9", listing(tmp_path, *rows), cache, tmp_path) == ("3.8.9", "3.8.9")
+    assert found("3.8.1", listing(tmp_path, *rows), cache, tmp_path) is None
+
+
+@POSIX_ONLY
+def test_each_is_believed_by_its_own_word_only(tmp_path, cache):
+    rows = [
+        ("3.8.20", python(tmp_path / "lies", "3.7.1"), {}),
+        ("3.8.19", python(tmp_path / "debug", "3.8.19", usable=False), {}),
+        ("3.8.18", program(tmp_path / "fails", "exit 1"), {}),
+        ("3.8.17", tmp_path / "gone", {}),
+        ("3.8.16", python(tmp_path / "free-threaded", "3.8.16"), {"variant": "freethreaded"}),
+        ("3.8.15rc1", python(tmp_path / "candidate", "3.8.15rc1"), {}),
+        ("3.8.1", python(tmp_path / "good", "3.8.1"), {}),
+    ]
+    assert found("3.8", listing(tmp_path, *rows), cache, tmp_path) == ("good", "3.8.1")
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("root", ["elsewhere", ".pyenv"])
+def test_what_pyenv_has_is_found_although_its_shims_do_not_answer(tmp_path, cache, root):
+    """`uv python find` gives up at a shim that fails."""
+    python(tmp_path / root / "versions" / "3.8.7" / "bin" / "python3.8", "3.8.7")
+    uv = listing(tmp_path, ("3.8.9", program(tmp_path / "shims" / "python3.8", "exit 127"), {}))
+    environment = {**uv.environment, **({"PYENV_ROOT": str(tmp_path / root)} if root != ".pyenv" else {})}
+    uv = Uv(executable=uv.executable, environment=environment)
+    assert found("3.8", uv, cache, tmp_path) == ("python3.8", "3.8.7")
+
+
+@POSIX_ONLY
+def test_it_is_asked_once_for_as_long_as_its_file_stays_the_same(tmp_path, cache):
+    """A build in which nothing changed must not wait for it."""
+    log = tmp_path / "log"
+    path = python(tmp_path / "python", "3.8.1", log=log)
+    uv = listing(tmp_path, ("3.8.1", path, {}))
+    for _ in range(3):
+        assert found("3.8", uv, cache, tmp_path) == ("python", "3.8.1")
+    assert log.read_text().count("asked") == 1
+    uv = listing(tmp_path, ("3.8.2", python(path, "3.8.2", log=log), {}))
+    assert found("3.8", uv, cache, tmp_path) == ("python", "3.8.2")
+    path.unlink()
+    assert found("3.8", listing(tmp_path), cache, tmp_path) is None
+
+
+@POSIX_ONLY
+def test_what_is_not_there_is_fetched_unless_that_was_not_asked_for(tmp_path, cache):
+    uv = listing(tmp_path, fetched=python(tmp_path / "fetched", "3.8.3"))
+    assert found("3.8", uv, cache, tmp_path, download=False) is None
+    assert found("3.8", uv, cache, tmp_path) == ("fetched", "3.8.3")
+
+
+@POSIX_ONLY
+def test_none_at_all_is_an_error_that_names_both_remedies(tmp_path, cache):
+    assert found("3.8", listing(tmp_path), cache, tmp_path) is None
+    error = interpreter.missing("3.8", "to compile with", "do without")
+    assert "no CPython 3.8 on this machine to compile with" in error.message
+    assert error.hint == "run `uv python install 3.8`, or do without"
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("output", ["no JSON", "{}"])
+def test_a_uv_that_cannot_list_leaves_the_others(tmp_path, cache, output):
+    uv = Uv.find({"UV": str(program(tmp_path / "uv", f"echo '{output}'")), "HOME": str(tmp_path)})
+    python(tmp_path / ".pyenv" / "versions" / "3.8.7" / "bin" / "python3.8", "3.8.7")
+    assert found("3.8", uv, cache, tmp_path) == ("python3.8", "3.8.7")
