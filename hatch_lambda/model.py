@@ -136,6 +136,31 @@ class LockedWheel:
     and again whether a file at a mere address has changed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedSource:
+    """A locked distribution of which there is no wheel for the target, and which has to be built."""
+
+    name: str
+    """Normalized (PEP 503)."""
+    version: str | None
+    """None where the lock does not say it, for it follows from the source."""
+    place: str
+    """Where it comes from, for messages: without secrets."""
+    identity: str
+    """A digest of what makes its content certain: an archive's hash, a commit, what is in a folder."""
+    pinned: str | None = None
+    """A ``pylock.toml`` of this distribution alone, for uv to fetch it by; None for a folder."""
+    subdirectory: str | None = None
+    """Where the project lies in what is fetched."""
+    directory: str | None = None
+    """Absolute path of a local folder, which holds the source as it is at the moment."""
+
+    @property
+    def shown(self) -> str:
+        """Name and version, for messages."""
+        return f"{self.name} {self.version}" if self.version else self.name
+
+
 class Progress(Protocol):
     """What a long stage tells a waiting person."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_lambda.errors import CommandError, MissingToolError
+from hatch_lambda.redact import masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,8 +33,8 @@ _OF_THIS_HOST = frozenset(
 def run(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> str:
     """Run a program to its end and return what it wrote to its standard output.
 
-    Raises CommandError, with everything that it printed, when it exits with anything but 0, and
-    MissingToolError when it cannot be started.
+    Raises CommandError, with everything that it printed but what may be a secret, when it exits with anything but
+    0, and MissingToolError when it cannot be started.
     """
     try:
         done = subprocess.run(
@@ -51,7 +52,7 @@ def run(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) 
         raise MissingToolError(f"cannot run `{arguments[0]}` in {cwd}: {error.strerror}") from error
     if done.returncode != 0:
         shown = " ".join([Path(arguments[0]).stem, *arguments[1:3]])
-        raise CommandError(shown, done.returncode, done.stdout + done.stderr)
+        raise CommandError(shown, done.returncode, masked(done.stdout + done.stderr))
     return done.stdout
 
 

@@ -10,6 +10,7 @@ import msgspec
 from hatch_lambda.cache import digest
 from hatch_lambda.locks.fingerprint import fingerprint
 from hatch_lambda.model import Finding  # noqa: TC001 - msgspec resolves it when it decodes
+from hatch_lambda.redact import has_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,8 +49,7 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
     key = fingerprint(project, target, policy, uv)
     if key is not None and (kept := _kept(cache, key)) is not None:
         return kept
-    from hatch_lambda.locks.messages import has_secret
-    from hatch_lambda.locks.pylock import pinned
+        from hatch_lambda.locks.pylock import pinned
     from hatch_lambda.locks.reading import read
     from hatch_lambda.locks.selection import select
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 from packaging.utils import canonicalize_name
 
 from hatch_lambda.errors import LockError
-from hatch_lambda.locks.messages import listed, masked
+from hatch_lambda.locks.messages import listed
+from hatch_lambda.redact import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -1,39 +1,23 @@
-"""Wording that the modules of this stage share; nothing here lets a password through."""
+"""Wording that the modules of this stage share."""
 
 from __future__ import annotations
 
 import difflib
-import re
 from typing import TYPE_CHECKING
+
+from hatch_lambda.redact import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hatch_lambda.errors import CommandError
 
-_USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
-
-
-def masked(text: str) -> str:
-    """Replace what stands before the ``@`` of every URL (RFC 3986, userinfo), which may be a secret."""
-    return _USER_INFO.sub("***@", text)
-
-
-def has_secret(text: str) -> bool:
-    """Tell whether an URL in *text* has something before its ``@``."""
-    return _USER_INFO.search(text) is not None
-
-
-def last_lines(error: CommandError) -> str:
-    """Return the last lines of a failed command's output, without secrets."""
-    return masked(error.tail())
-
 
 def first_error(error: CommandError) -> str:
-    """Return the one line that says what went wrong, without secrets."""
+    """Return the one line that says what went wrong."""
     lines = [line.strip() for line in error.output.splitlines() if line.strip()]
     told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return masked((told or lines or [error.message])[0])
+    return (told or lines or [error.message])[0]
 
 
 def command_in_header(text: str) -> str | None:

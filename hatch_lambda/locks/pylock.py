@@ -17,7 +17,8 @@ from packaging.version import Version
 
 from hatch_lambda.errors import LockError
 from hatch_lambda.locks.lock import Lock
-from hatch_lambda.locks.messages import command_in_header, masked
+from hatch_lambda.locks.messages import command_in_header
+from hatch_lambda.redact import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hatch_lambda.errors import CommandError, ConfigurationError, LockError
 from hatch_lambda.locks.lock import Lock
-from hatch_lambda.locks.messages import command_in_header, last_lines, listed
+from hatch_lambda.locks.messages import command_in_header, listed
 from hatch_lambda.locks.pylock import applies, empty, parse, rebase
 from hatch_lambda.locks.requirements_file import Contents, Pin, parse_file
 
@@ -93,7 +93,7 @@ def _resolve(request: Request, contents: Contents, folder: Path) -> Pylock:
     except CommandError as error:
         raise LockError(
             f"{request.shown}: uv cannot find what it pins (the file carries no addresses, so the index is "
-            f"asked); uv says:\n{last_lines(error)}",
+            f"asked); uv says:\n{error.tail()}",
             hint="a uv.lock or pylock.toml carries the addresses and needs no index here",
         ) from error
     return parse(result.read_text(encoding="utf-8"), f"{request.shown}, as uv resolves it")

@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from hatch_lambda.errors import LockError
 from hatch_lambda.locks.lock import shown
-from hatch_lambda.locks.messages import masked
+from hatch_lambda.redact import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

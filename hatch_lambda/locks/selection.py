@@ -18,9 +18,10 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from hatch_lambda.errors import LockError
 from hatch_lambda.locks.freshness import check_freshness
 from hatch_lambda.locks.lock import shown
-from hatch_lambda.locks.messages import listed, masked
+from hatch_lambda.locks.messages import listed
 from hatch_lambda.locks.pylock import applies, strong_hashes
 from hatch_lambda.model import LockedWheel
+from hatch_lambda.redact import masked
 
 if TYPE_CHECKING:
     from packaging.pylock import Package, Pylock

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hatch_lambda.errors import CommandError, LockError
 from hatch_lambda.locks.lock import Lock, shown
-from hatch_lambda.locks.messages import first_error, last_lines
+from hatch_lambda.locks.messages import first_error
 from hatch_lambda.locks.pylock import parse, rebase
 from hatch_lambda.model import Finding, Severity
 
@@ -45,12 +45,12 @@ def read(request: Request) -> Lock:
     # A stale lock is also the likely reason of an export that failed, so it is told first.
     if opinion.verdict is _Verdict.STALE and opinion.error is not None:
         raise LockError(
-            f"{request.shown}: the project has changed since it was locked; uv says:\n{last_lines(opinion.error)}",
+            f"{request.shown}: the project has changed since it was locked; uv says:\n{opinion.error.tail()}",
             hint=f"run {_mend(request)}",
         )
     if isinstance(exported, CommandError):
         raise LockError(
-            f"{request.shown}: uv cannot export it:\n{last_lines(exported)}", hint=f"try {_mend(request)}"
+            f"{request.shown}: uv cannot export it:\n{exported.tail()}", hint=f"try {_mend(request)}"
         ) from exported
     folder = request.path.parent
     return Lock(
@@ -68,7 +68,7 @@ def create(request: Request) -> None:
         request.uv.run("lock", "--quiet", "--no-python-downloads", cwd=request.path.parent)
     except CommandError as error:
         raise LockError(
-            f"there is no lock file, and `uv lock` cannot make one:\n{last_lines(error)}",
+            f"there is no lock file, and `uv lock` cannot make one:\n{error.tail()}",
             hint='mend what uv complains of, or name a lock file: `lock = "..."` in [tool.lambda-slim]',
         ) from error
 

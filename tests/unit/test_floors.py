@@ -11,7 +11,7 @@ import hatch_lambda
 
 PACKAGE = Path(hatch_lambda.__file__).parent
 FLOORS = {
-    0: {"errors", "lazy"},
+    0: {"errors", "lazy", "redact"},
     1: {"target", "cache", "workspace", "process", "interpreter", "remote", "gitignore", "data"},
     2: {"settings", "config", "model", "project"},
     3: {"locks", "install", "slimming", "elf", "bytecode", "archive"},

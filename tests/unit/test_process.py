@@ -53,6 +53,13 @@ def test_a_failure_tells_the_command_the_code_and_the_last_lines(tmp_path):
     assert caught.value.tail(3) == "    37\n    38\n    39"
 
 
+def test_what_a_failed_program_printed_holds_no_password(tmp_path):
+    """Whoever shows it, or keeps it as a log, need not think of that."""
+    with pytest.raises(CommandError) as caught:
+        python("import sys; print('https://me:s3cret@host/'); sys.exit('https://s3cret@host/')", tmp_path)
+    assert caught.value.output.split() == ["https://***@host/"] * 2
+
+
 @POSIX_ONLY
 def test_an_argument_can_hold_a_secret_that_the_message_does_not_show(tmp_path):
     with pytest.raises(CommandError) as caught:

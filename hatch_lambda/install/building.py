@@ -1,0 +1,173 @@
+"""From the source of a locked distribution to a wheel of it that fits the target.
+
+A way of building is a function ``build(tree: SourceTree, bench: Bench) -> Path`` in a module of its own and one entry
+of :data:`WAYS`, under the value of the setting ``sdist`` that chooses it. It is given the unpacked source, which it may
+write to unless ``tree.immutable`` is false, and returns the wheel that it made below ``bench.workspace``. It need not
+ask whether that wheel fits: :func:`build_wheel` does so for every way, by the wheel's tags, its file names and its
+objects, and keeps what was made of an immutable source.
+
+It raises InstallError where the build fails (see :func:`failed`). A way that is meant for native code may call
+:func:`hatch_lambda.install.pure.build` first, and :func:`~hatch_lambda.install.fitness.unfit` to see whether that is
+good enough, so that only what needs it is built otherwise.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+import msgspec
+
+from hatch_lambda.cache import digest
+from hatch_lambda.errors import CommandError, InstallError
+from hatch_lambda.install.fetching import fetch
+from hatch_lambda.install.fitness import unfit
+from hatch_lambda.install.paths import package_path
+from hatch_lambda.workspace import make_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from hatch_lambda.cache import Cache
+    from hatch_lambda.model import LockedSource
+    from hatch_lambda.process import Uv
+    from hatch_lambda.target import Target
+
+_WHEELS = "wheels"
+
+WAYS: Mapping[str, str] = {
+    "pure": "hatch_lambda.install.pure",
+}
+"""The module of each way, by the value of ``sdist``; imported when it is needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPolicy:
+    """What the settings say about building; every field is part of the key under which a wheel is kept."""
+
+    sdist: str
+    """How: a key of :data:`WAYS`."""
+    install_args: tuple[str, ...] = ()
+    """Further options for uv."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What building needs besides a source."""
+
+    target: Target
+    policy: BuildPolicy
+    uv: Uv
+    cache: Cache
+    workspace: Path
+    """A folder that is removed after the build; a way gets one of its own for every distribution."""
+    cwd: Path
+    """The user's project, in which uv runs so that its configuration there applies."""
+
+    @cached_property
+    def python(self) -> str | None:
+        """The interpreter of the target's version on this machine; None where there is none. Nothing is downloaded."""
+        major, minor = self.target.runtime.python_version
+        try:
+            found = self.uv.run(
+                *("python", "find", "--no-project", "--no-python-downloads", "--quiet"),
+                f"cpython@{major}.{minor}",
+                cwd=self.workspace,
+            )
+        except CommandError:
+            return None
+        return found.strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTree:
+    """An unpacked source distribution, or a local folder that is like one."""
+
+    source: LockedSource
+    folder: Path
+    """It holds ``pyproject.toml`` or ``setup.py``."""
+
+    @property
+    def immutable(self) -> bool:
+        """Whether the folder is ours: unpacked for this build. Else it is the user's, and nothing may be left in it."""
+        return self.source.directory is None
+
+
+class Way(Protocol):
+    """A module that knows one way of building."""
+
+    def build(self, tree: SourceTree, bench: Bench) -> Path:
+        """Build a wheel of *tree* below the workspace of *bench*, and return its path."""
+
+
+def build_wheels(sources: Iterable[LockedSource], bench: Bench) -> list[Path]:
+    """Build every source, or take what was kept of it, and return the wheels in the same order."""
+    return [build_wheel(source, bench) for source in sources]
+
+
+def build_wheel(source: LockedSource, bench: Bench) -> Path:
+    """Return a wheel of *source* that fits the target of *bench*.
+
+    Raises InstallError where it cannot be fetched or built, and where what comes of it does not fit.
+    """
+    room = bench.workspace / f"build-{source.name}"
+    room.mkdir(parents=True)
+    own = replace(bench, workspace=room)
+    key = _key(source, own)
+    if source.directory is None and (kept := _kept(key, own)) is not None:
+        return kept
+    folder = Path(source.directory) if source.directory is not None else fetch(source, own.uv, room, cwd=own.cwd)
+    way = cast("Way", import_module(WAYS[bench.policy.sdist]))
+    wheel = way.build(SourceTree(source=source, folder=folder), own)
+    if (reason := unfit(wheel, bench.target)) is not None:
+        raise InstallError(
+            f"{source.shown} (from {source.place}): what was built of it is not for {bench.target}: {reason}",
+            hint=f"{_needs_python(own)}choose a version that has wheels for the target"
+            ", or another `sdist` in [tool.lambda-slim]",
+        )
+    if source.directory is None:
+        own.cache.put(_WHEELS, key, msgspec.msgpack.encode((wheel.name, wheel.read_bytes())))
+    return wheel
+
+
+def failed(error: CommandError, source: LockedSource, bench: Bench) -> InstallError:
+    """Return the error for a build that failed: its last lines, and where all the others are."""
+    folder = bench.cache.root / "logs" if bench.cache.root is not None else Path(tempfile.mkdtemp())
+    make_folder(folder)
+    log = folder / f"{source.name}-{bench.target}.log"
+    log.write_text(error.output, encoding="utf-8")
+    return InstallError(
+        f"{source.shown} (from {source.place}) could not be built:\n{error.tail()}",
+        hint=f"{_needs_python(bench)}the whole log is {log}",
+    )
+
+
+def _needs_python(bench: Bench) -> str:
+    if bench.python is not None:
+        return ""
+    version = "{}.{}".format(*bench.target.runtime.python_version)
+    return f"this machine has no Python {version}, with which it should be built (`uv python install {version}`); "
+
+
+def _key(source: LockedSource, bench: Bench) -> str:
+    """Return what a kept wheel is known by; the interpreter is named, for another one may have to do its work."""
+    version = bench.uv.run("--version", cwd=bench.workspace).split()[1]
+    return digest(source.identity, str(bench.target), bench.policy, version, bench.python is not None)
+
+
+def _kept(key: str, bench: Bench) -> Path | None:
+    content = bench.cache.get(_WHEELS, key)
+    if content is None:
+        return None
+    try:
+        name, data = msgspec.msgpack.decode(content, type=tuple[str, bytes])
+    except msgspec.MsgspecError:  # whole, but none of ours
+        bench.cache.drop(_WHEELS, key)
+        return None
+    wheel = bench.workspace / package_path(name, "the cache")
+    wheel.write_bytes(data)
+    return wheel

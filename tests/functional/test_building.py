@@ -1,0 +1,190 @@
+"""From a source to a wheel that fits the target, by real PEP 517 builds."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import subprocess
+import tarfile
+import zipfile
+
+import pytest
+
+from hatch_lambda.cache import Cache
+from hatch_lambda.errors import InstallError
+from hatch_lambda.install.building import Bench, BuildPolicy, build_wheel
+from hatch_lambda.model import LockedSource
+from hatch_lambda.process import Uv
+from hatch_lambda.target import Architecture, Target, runtimes
+
+from .sources import make_sdist, make_source
+
+X86 = Target(runtime=runtimes()["python3.13"], architecture=Architecture.X86_64)
+HEAD = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 3, 62)
+NATIVE = "cp313-cp313-linux_x86_64"
+
+
+class Yard:
+    """A place to build in, and a record of what was built."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.cache = Cache(root=folder / "cache")
+        self.counter = folder / "built"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("UV_")}
+        self.uv = Uv.find({**kept, "UV_CACHE_DIR": str(folder / "uv-cache"), "UV_OFFLINE": "1"})
+        self.rounds = 0
+
+    def build(self, source, target=X86):
+        self.rounds += 1
+        work = self.folder / f"work-{self.rounds}"
+        work.mkdir()
+        policy = BuildPolicy(sdist="pure")
+        bench = Bench(target=target, policy=policy, uv=self.uv, cache=self.cache, workspace=work, cwd=self.folder)
+        return build_wheel(source, bench)
+
+    def sdist(self, name, files=(), **more):
+        """Return the source of an sdist whose builds are counted."""
+        statement = f"open({str(self.counter)!r}, 'a').write('x'); " + more.pop("statement", "pass")
+        return self.locked(make_sdist(self.folder / "index", name, files, statement=statement, **more))
+
+    def locked(self, sdist, sha256=None):
+        name = sdist.name.split("-")[0]
+        sha256 = sha256 or hashlib.sha256(sdist.read_bytes()).hexdigest()
+        pinned = (
+            f'lock-version = "1.0"\ncreated-by = "tests"\n[[packages]]\nname = "{name}"\nversion = "1.0"\n'
+            f'sdist = {{ path = "{sdist.as_posix()}", hashes = {{ sha256 = "{sha256}" }} }}\n'
+        )
+        return LockedSource(name=name, version="1.0", place="the index", identity=sha256, pinned=pinned)
+
+    @property
+    def built(self):
+        return len(self.counter.read_text()) if self.counter.exists() else 0
+
+    def refusal(self, source, target=X86):
+        with pytest.raises(InstallError) as caught:
+            self.build(source, target)
+        assert source.shown in caught.value.message
+        return f"{caught.value}"
+
+
+@pytest.fixture
+def yard(tmp_path):
+    return Yard(tmp_path.resolve())
+
+
+def names(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+def test_a_pure_sdist_becomes_a_wheel_for_every_target_and_is_built_once_for_each(yard):
+    """It is kept under the hash of its source; the machine that runs the build does not matter."""
+    source = yard.sdist("one", {"one/__init__.py": "", "one/data.txt": "x"})
+    arm = Target(runtime=runtimes()["python3.13"], architecture=Architecture.ARM64)
+    wheel = yard.build(source)
+    assert wheel.name == "one-1.0-py3-none-any.whl"
+    assert {"one/__init__.py", "one/data.txt"} < set(names(wheel))
+    content = wheel.read_bytes()
+    assert yard.build(source).read_bytes() == content
+    assert yard.built == 1
+    assert yard.build(source, arm).name == wheel.name
+    assert yard.built == 2
+
+
+def test_a_sdist_that_is_not_the_locked_one_is_never_built(yard):
+    """Its hash is compared before any of its code runs."""
+    sdist = make_sdist(yard.folder / "index", "one", statement=f"open({str(yard.counter)!r}, 'a').write('x')")
+    assert "hash" in yard.refusal(yard.locked(sdist, "0" * 64)).lower()
+    assert yard.built == 0
+
+
+def test_a_build_that_fails_shows_its_last_lines_and_where_the_log_is(yard):
+    """Both are needed: the first to understand, the second to look it up. No password is in either."""
+    words = "raise SystemExit('no compiler; see https://me:s3cret@host/')"
+    message = yard.refusal(yard.sdist("one", statement=words))
+    assert "no compiler; see https://***@host/" in message
+    log = yard.folder / "cache" / "logs" / "one-python3.13-x86_64.log"
+    assert str(log) in message
+    assert "no compiler" in log.read_text(encoding="utf-8")
+    assert "s3cret" not in log.read_text(encoding="utf-8") + message
+    assert not list(yard.cache.entries())
+
+
+@pytest.mark.parametrize(
+    ("files", "tag", "reason"),
+    [
+        ({"one.py": ""}, "cp39-cp39-linux_x86_64", "its tag is cp39-cp39-linux_x86_64"),
+        ({"one.py": ""}, "cp313-cp313-linux_aarch64", "its tag is cp313-cp313-linux_aarch64"),
+        ({"one.so": HEAD}, "py3-none-any", "pure Python, and one.so is not"),
+        ({"one.so": HEAD[:18] + struct.pack("<H", 183)}, NATIVE, "one.so is for the machine aarch64"),
+        ({"one.so": b"\x7fELF\x01" + HEAD[5:]}, NATIVE, "one.so is for the machine of another kind"),
+        ({"one.so": HEAD + b"\0GLIBC_2.17\0GLIBC_2.38\0"}, NATIVE, r"one.so needs glibc 2.38, and Amazon"),
+        ({"one.cpython-311-x86_64-linux-gnu.so": HEAD}, NATIVE, "is a module for cpython-311"),
+        ({"one.cpython-313-aarch64-linux-gnu.so": HEAD}, NATIVE, "is a module for aarch64-linux-gnu"),
+        ({"one.so": b"\xcf\xfa\xed\xfe" + HEAD}, NATIVE, "one.so is a binary of macOS"),
+    ],
+)
+def test_what_was_built_for_something_else_is_refused_by_tag_name_and_object(yard, files, tag, reason):
+    """A build names its own machine, and one that failed may call itself pure."""
+    assert reason in yard.refusal(yard.sdist("one", files, tag=tag))
+    assert not list(yard.cache.entries())
+
+
+@pytest.mark.parametrize("name", ["one.so", "one.abi3.so", "one.cpython-313-x86_64-linux-gnu.so"])
+def test_native_code_that_was_built_for_the_target_is_accepted(yard, name):
+    """On a machine like Lambda nothing else is needed."""
+    wheel = yard.build(yard.sdist("one", {name: HEAD + b"\0GLIBC_2.34\0GLIBC_PRIVATE\0"}, tag=NATIVE))
+    assert name in names(wheel)
+
+
+def test_a_sdist_with_a_member_that_leaves_its_folder_is_refused(yard):
+    """And nothing is written where it leads."""
+    sdist = make_sdist(yard.folder / "index", "one")
+    with tarfile.open(sdist, "w:gz") as archive:
+        archive.add(yard.folder / "index" / "tree-one-1.0" / "one-1.0", "one-1.0")
+        archive.add(yard.folder / "index" / "tree-one-1.0" / "one-1.0" / "one.py", "../../../../../escaped.py")
+    message = yard.refusal(yard.locked(sdist))
+    assert not list(yard.folder.rglob("escaped.py"))
+    assert not list(yard.cache.entries())
+    assert "escaped.py" in message
+
+
+@pytest.mark.parametrize("subdirectory", [None, "parts/one"])
+def test_a_commit_is_fetched_and_built(yard, subdirectory):
+    """Also where the project is not in the root of the repository, which may be a project as well."""
+    repository = yard.folder / "repository"
+    make_source(repository, "outer")
+    make_source(repository / (subdirectory or ""), "one")
+    identity = {
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@b",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@b",
+    }
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        subprocess.run(["git", *command], cwd=repository, check=True, env={**os.environ, **identity})
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, check=True, capture_output=True, text=True)
+    commit = head.stdout.strip()
+    where = f', subdirectory = "{subdirectory}"' if subdirectory else ""
+    pinned = (
+        'lock-version = "1.0"\ncreated-by = "tests"\n[[packages]]\nname = "one"\nversion = "1.0"\n'
+        f'vcs = {{ type = "git", url = "{repository.as_uri()}", commit-id = "{commit}"{where} }}\n'
+    )
+    source = LockedSource(
+        name="one", version="1.0", place="git", identity=commit, pinned=pinned, subdirectory=subdirectory
+    )
+    assert "one.py" in names(yard.build(source))
+
+
+def test_a_local_folder_is_built_as_it_is_now_and_left_as_it_was(yard):
+    """Nothing of an earlier build is taken for it."""
+    folder = make_source(yard.folder / "lib", "one")
+    source = LockedSource(name="one", version=None, place="../lib", identity="1", directory=str(folder))
+    before = sorted(folder.rglob("*"))
+    yard.build(source)
+    (folder / "one.py").write_text("NEW = 1\n")
+    with zipfile.ZipFile(yard.build(source)) as archive:
+        assert archive.read("one.py") == b"NEW = 1\n"
+    assert sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts) == before
