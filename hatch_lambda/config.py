@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
@@ -93,7 +93,7 @@ def _choices(expected: object) -> list[str]:
         if part is Architecture:
             return [architecture.value for architecture in Architecture]
         if getattr(part, "__origin__", None) is Literal:
-            return [cast("str", word) for word in get_args(part)]
+            return [word for word in get_args(part) if isinstance(word, str)]
     return []
 
 

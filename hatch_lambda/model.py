@@ -72,6 +72,7 @@ class Stage(str, Enum):
     INSTALL = "install"
     SLIM = "slim"
     STRIP = "strip"
+    BYTECODE = "bytecode"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

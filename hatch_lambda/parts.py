@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hatch_lambda.cache import Cache
     from hatch_lambda.report.journal import Journal
 
-_PARTS, _SECTIONS, _KNOWN = "parts", "sections", "known"
+_PARTS, _SECTIONS, _KNOWN, _CROWDED = "parts", "sections", "known", "crowded"
 
 _SHAPING = ("installer", "pathspec")
 """Libraries that have a say about the files: the text of commands, and what a pattern matches."""
@@ -133,6 +133,17 @@ def load(cache: Cache, key: Key, influence: str) -> StoredPart | None:
         drop(cache, name)
         return None
     return StoredPart(part=part, key=name, file=file, is_new=False)
+
+
+def is_crowded(cache: Cache, key: Key, influence: str) -> bool:
+    """Tell whether it is known that the part would be larger than Lambda takes, and that there is a smaller one."""
+    return cache.get(_CROWDED, key.digest(influence)) is not None
+
+
+def note_crowded(cache: Cache, key: Key, influence: str) -> None:
+    """Remember that the part would be larger than Lambda takes, so that the next build need not find it out."""
+    cache.put(_CROWDED, key.digest(influence), b"")
+    cache.put(_KNOWN, key.digest(), b"")
 
 
 def store(cache: Cache, key: Key, influence: str, part: Part, file: Path) -> StoredPart:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import deflate
 
-from hatch_lambda import __version__, archive, install, locks, parts, slimming, verify
+from hatch_lambda import __version__, archive, collect, compiling, install, locks, parts, slimming, verify
 from hatch_lambda.cache import Cache
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.model import Finding, Severity, Tree
-from hatch_lambda.policies import lock_policy, project_policy, slim_policy, strip_policy
+from hatch_lambda.policies import project_policy
 from hatch_lambda.report import Package, Slimmed
 from hatch_lambda.report.journal import Journal
 from hatch_lambda.run import Context, Run, Source
 from hatch_lambda.workspace import workspace
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
     from pathlib import Path
 
     from hatch_lambda.model import Change
@@ -49,11 +47,8 @@ def _build(project: Project, source: Source, context: Context) -> Package:
     journal.findings += verify.check_runtime(target.runtime, guessed=project.runtime_was_guessed, today=context.today)
     with workspace(context.cache.root) as work:
         run = Run(settings=project.settings, context=context, work=work, journal=journal)
-        own, stored, lock = _take(project, source, timestamp, run)
-        dependencies = stored.part.tree(stored.file)
-        journal.mark("install", own.tree)
-        own_tree = install.set_apart(run.slim_project(own.tree, dependencies), dependencies, stored.part.digests())
-        tree = Tree.of([*dependencies, *own_tree])
+        taken = collect.take(project, source, timestamp, run)
+        own, stored, own_tree, tree = taken.project, taken.dependencies, taken.own_tree, taken.tree
         journal.findings += verify.check_handler(tree, project.settings.handler)
         journal.findings += verify.check_unzipped(tree)
         verify.raise_errors(journal.findings)
@@ -82,7 +77,8 @@ def _build(project: Project, source: Source, context: Context) -> Package:
             "hatch-lambda": __version__,
             "deflate": deflate.__version__,
             "build-backend": own.backend or "none",
-            "lock": lock,
+            "interpreter": taken.interpreter,
+            "lock": taken.lock,
         },
     )
 
@@ -96,9 +92,11 @@ def plan(project: Project, source: Source, context: Context) -> tuple[list[Chang
     with workspace(context.cache.root) as work:
         run = Run(settings=project.settings, context=context, work=work, journal=Journal())
         own = install.take_project(project.root, project_policy(project, source.wheel), context.uv, work)
-        dependencies = run.decide(_install(project, _choose(project, source, run), run), own.tree)
+        installed = collect.install_dependencies(project, collect.choose(project, source, run), run)
+        dependencies = run.decide(installed, own.tree)
         kept, _ = slimming.apply(dependencies)
-        return run.journal.changes, (*dependencies, *run.decide_project(own.tree, kept))
+        decisions = (*dependencies, *run.decide_project(own.tree, kept))
+        return run.journal.changes, compiling.foresee(decisions, project.settings, project.target.runtime)
 
 
 @machine_errors()
@@ -131,7 +129,8 @@ def slim_directory(
             )
             targets.append(target)
             inside.findings += verify.check_platforms(tags, target)
-            run = Run(settings=settings, context=context, work=room, journal=inside)
+            made = compiling.for_folder(settings, target.runtime, context, site, folder)
+            run = Run(settings=settings, context=context, work=room, journal=inside, bytecode=made)
             slimmed.append((site, run.slim(tree, Tree(()))))
             journal.take(inside, "" if site == folder else f"{site.relative_to(folder).as_posix()}/")
         for site, tree in () if dry_run else slimmed:
@@ -162,61 +161,7 @@ def made_here(project: Project, directory: Path) -> list[Path]:
 
 def resolve_lock(project: Project, source: Source, context: Context, work: Path) -> locks.Lock:
     """Read the lock of *project*, as far as this door may."""
-    return locks.read(project, _lock_policy(project, source), context.uv, work)
-
-
-def _take(
-    project: Project, source: Source, timestamp: archive.Timestamp, run: Run
-) -> tuple[install.ProjectPart, parts.StoredPart, str]:
-    """Come by the project's files and by the dependencies' part: kept since an earlier build, or made now.
-
-    The third is the name of the lock file.
-
-    While the project's wheel is being built the dependencies are installed, unless they are known already.
-    """
-    cache, settings = run.context.cache, run.settings
-    run.context.progress.start("install", 0)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        policy = project_policy(project, source.wheel)
-        building = pool.submit(install.take_project, project.root, policy, run.context.uv, run.work)
-        chosen = _choose(project, source, run)
-        key = parts.Key(
-            wheels=chosen.identity,
-            target=str(project.target),
-            policies=(slim_policy(settings), strip_policy(settings)),
-            compression=settings.compression,
-            timestamp=timestamp,
-        )
-
-        def kept() -> parts.StoredPart | None:
-            known = parts.is_known(cache, key)
-            return parts.load(cache, key, slimming.influence(building.result().tree)) if known else None
-
-        stored = kept()
-        if stored is None:
-            with parts.making(key):
-                stored = kept() or _make_part(project, chosen, key, building, replace(run, journal=Journal()))
-        own = building.result()
-    run.journal.findings += chosen.findings
-    run.journal.take(stored.part)
-    return own, stored, chosen.lock
-
-
-def _make_part(
-    project: Project, chosen: locks.Choice, key: parts.Key, building: Future[install.ProjectPart], run: Run
-) -> parts.StoredPart:
-    """Install, slim, strip and compress the dependencies, and keep the result."""
-    dependencies = _install(project, chosen, run)
-    own = building.result().tree
-    packer = run.packer()
-    tree = run.slim(dependencies, own, packer)
-    if len(tree):
-        verify.raise_errors(verify.check_unzipped(tree))
-    run.context.progress.start("compress", tree.size)
-    section = archive.write_section(tree, run.work / "section", packer, key.timestamp)
-    run.journal.mark("zip", tree)
-    part = parts.Part.of(section, tree, run.journal)
-    return parts.store(run.context.cache, key, slimming.influence(own), part, run.work / "section")
+    return locks.read(project, collect.lock_policy_of(project, source), context.uv, work)
 
 
 def _cache_problem(problem: str) -> Finding:
@@ -226,24 +171,6 @@ def _cache_problem(problem: str) -> Finding:
         message=problem,
         hint="the package is right all the same; the next build may be slower",
     )
-
-
-def _choose(project: Project, source: Source, run: Run) -> locks.Choice:
-    policy = _lock_policy(project, source)
-    return locks.choose(project, project.target, policy, run.context.uv, run.context.cache, run.work)
-
-
-def _install(project: Project, chosen: locks.Choice, run: Run) -> Tree:
-    tree, changes = install.take_distributions(
-        chosen.pinned, project.target, run.context.uv, run.work, cwd=project.root
-    )
-    run.journal.changes += changes
-    run.journal.mark("install", tree)
-    return tree
-
-
-def _lock_policy(project: Project, source: Source) -> locks.LockPolicy:
-    return lock_policy(project.settings, may_create=source.may_create_lock, in_source_tree=source.in_source_tree)
 
 
 def _output(project: Project, source: Source, project_version: str | None) -> Path:

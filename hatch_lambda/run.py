@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hatch_lambda import archive, elf, install, slimming
+from hatch_lambda import archive, bytecode, elf, install, slimming
 from hatch_lambda.model import Tree
 from hatch_lambda.policies import slim_policy, strip_policy
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_lambda.cache import Cache
-    from hatch_lambda.model import Progress
+    from hatch_lambda.compiling import Bytecode
+    from hatch_lambda.model import Change, Finding, Progress
     from hatch_lambda.process import Uv
     from hatch_lambda.report.journal import Journal
     from hatch_lambda.settings import Settings
@@ -56,6 +57,8 @@ class Run:
     context: Context
     work: Path
     journal: Journal
+    bytecode: Bytecode | None = None
+    """How modules are compiled; None: they are not."""
 
     def slim(self, tree: Tree, project: Tree, packer: archive.Packer | None = None) -> Tree:
         """Remove what neither *tree* nor the *project* that uses it needs, and symbols from what is left.
@@ -99,9 +102,12 @@ class Run:
     def _slim(
         self, tree: Tree, plan: Callable[[], Iterable[slimming.Decision]], packer: archive.Packer | None = None
     ) -> Tree:
-        """Carry *plan* out, and strip the shared objects at the same time: nearly all of them stay."""
+        """Carry *plan* out, and strip the shared objects at the same time: nearly all of them stay.
+
+        What stays is compiled at the same time, too.
+        """
         context, policy = self.context, strip_policy(self.settings)
-        with ThreadPoolExecutor(max_workers=1) as pool:
+        with ThreadPoolExecutor(max_workers=2) as pool:
             stripping = pool.submit(
                 elf.strip_tree,
                 tree,
@@ -113,12 +119,28 @@ class Run:
             )
             kept, changes = slimming.apply(plan())
             install.refuse_conflicts(kept)
+            compiling = pool.submit(self._compile, kept)
             self.journal.changes += changes
             self.journal.mark("slim", kept)
             stripped, changes, findings = stripping.result()
-        paths = {file.path for file in kept}
-        left = install.renew(Tree(tuple(file for file in stripped if file.path in paths)), self.work)
-        self.journal.changes += (change for change in changes if change.path in paths)
-        self.journal.findings += (finding for finding in findings if finding.path in paths)
-        self.journal.mark("strip", left)
-        return left
+            paths = {file.path for file in kept}
+            self.journal.changes += (change for change in changes if change.path in paths)
+            self.journal.findings += (finding for finding in findings if finding.path in paths)
+            left = Tree(tuple(file for file in stripped if file.path in paths))
+            self.journal.mark("strip", left)
+            compiled = compiling.result()
+        if compiled is not None:
+            objects = {change.path for change in changes}
+            renewed = {file.path: file for file in left if file.path in objects}
+            left, changes, findings = compiled
+            left = Tree(tuple(renewed.get(file.path, file) for file in left))
+            self.journal.changes += changes
+            self.journal.findings += findings
+            self.journal.mark("bytecode", left)
+        return install.renew(left, self.work)
+
+    def _compile(self, tree: Tree) -> tuple[Tree, tuple[Change, ...], tuple[Finding, ...]] | None:
+        """Compile the modules of *tree*, if they are to be."""
+        if self.bytecode is None:
+            return None
+        return bytecode.compile_tree(tree, self.bytecode.policy, self.bytecode.compiler(self.context, self.work))

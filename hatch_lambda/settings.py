@@ -13,6 +13,7 @@ from hatch_lambda.target import Architecture
 TABLE = "tool.lambda-slim"
 
 DistInfoPolicy = Literal["minimal", "keep", "remove"]
+Bytecode = Literal["auto", "include", "only", "none"]
 Compression = Literal["fast", "balanced", "smallest"]
 Patterns = tuple[str, ...]
 
@@ -81,6 +82,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         Patterns,
         Meta(description="Shared objects to leave alone, as gitignore patterns over paths in the package."),
     ] = ()
+    bytecode: Annotated[
+        Bytecode,
+        Meta(
+            description="`include` adds compiled modules, `only` puts them in the place of their sources, `none` leaves"
+            " both alone. `auto` is `include` where Lambda's limit has room for it, else `none`.",
+        ),
+    ] = "auto"
+    bytecode_python: Annotated[
+        str | None,
+        Meta(
+            description="Full version of the CPython that compiles, such as `3.13.7`. Without it, the newest patch"
+            " release on this machine of the runtime's version.",
+        ),
+    ] = None
+    optimize: Annotated[
+        Literal[0, 1, 2],
+        Meta(description="How modules are compiled: `1` leaves out assertions, `2` docstrings too, which some need."),
+    ] = 0
     compression: Annotated[Compression, Meta(description="`fast`, `balanced` or `smallest`.")] = "balanced"
     cache_dir: Annotated[
         str | None,

@@ -86,6 +86,7 @@ def _leads_to(link: Path, folder: Path) -> str:
 
 
 def _replace(original: Path, file: File) -> None:
+    original.parent.mkdir(parents=True, exist_ok=True)
     temporary = original.with_name(f".hatch-lambda.{secrets.token_hex(4)}.tmp")
     try:
         shutil.copyfile(file.source, temporary)

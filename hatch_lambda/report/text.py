@@ -25,6 +25,8 @@ _SHOWN = 8
 
 def size(count: int) -> str:
     """Return a number of bytes as people say it: ``61.2 MB`` (10^6 bytes)."""
+    if count < 0:
+        return f"-{size(-count)}"
     if count < _KILO:
         return f"{count} B"
     amount = count / _KILO

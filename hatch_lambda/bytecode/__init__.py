@@ -1,0 +1,8 @@
+"""The bytecode stage: a cold start finds its modules compiled, by an interpreter of the target's version."""
+
+from __future__ import annotations
+
+from hatch_lambda.bytecode.plan import BytecodePolicy, Compilation, plan
+from hatch_lambda.bytecode.stage import REASON, RULE, Compiler, compile_tree
+
+__all__ = ["REASON", "RULE", "BytecodePolicy", "Compilation", "Compiler", "compile_tree", "plan"]

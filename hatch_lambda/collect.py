@@ -1,0 +1,179 @@
+"""Come by all that goes into a package: the project's files, and the part of its dependencies, kept or made."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from hatch_lambda import archive, compiling, install, locks, parts, slimming, verify
+from hatch_lambda.model import Tree
+from hatch_lambda.policies import lock_policy, project_policy, slim_policy, strip_policy
+from hatch_lambda.report.journal import Journal
+from hatch_lambda.target import UNZIPPED_QUOTA
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from hatch_lambda.project import Project
+    from hatch_lambda.run import Run, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """All that goes into a package."""
+
+    project: install.ProjectPart
+    dependencies: parts.StoredPart
+    own_tree: Tree
+    """The project's files that are to follow its dependencies'."""
+    tree: Tree
+    """All files."""
+    lock: str
+    """The name of the lock file."""
+    interpreter: str
+    """The version that compiled the modules, or ``none``."""
+
+
+def take(project: Project, source: Source, timestamp: archive.Timestamp, run: Run) -> Taken:
+    """Come by the project's files and by the dependencies' part: kept since an earlier build, or made now.
+
+    While the project's wheel is being built the dependencies are installed, unless they are known already. What is
+    only wanted if there is room for it, bytecode, is tried first.
+    """
+    run.context.progress.start("install", 0)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        policy = project_policy(project, source.wheel)
+        building = pool.submit(install.take_project, project.root, policy, run.context.uv, run.work)
+        target = project.target
+        asking = pool.submit(compiling.options, project.settings, target.runtime, run.context, cwd=project.root)
+        chosen = choose(project, source, run)
+        run.journal.findings += chosen.findings
+        options = asking.result()
+        for number, bytecode in enumerate(options, start=1):
+            work = run.work / f"attempt-{number}"
+            work.mkdir()
+            attempt = _Attempt(
+                project=project,
+                chosen=chosen,
+                timestamp=timestamp,
+                building=building,
+                run=replace(run, work=work, bytecode=bytecode, journal=Journal()),
+                is_last=number == len(options),
+            )
+            taken = attempt.take()
+            if taken is not None:
+                break
+    run.journal.take(attempt.run.journal)
+    if len(options) > 1 and attempt.is_last:
+        run.journal.findings.append(compiling.left_out())
+    assert taken is not None  # the last attempt raises where there is no room
+    return taken
+
+
+def choose(project: Project, source: Source, run: Run) -> locks.Choice:
+    """Choose the locked wheels for the target."""
+    policy = lock_policy_of(project, source)
+    return locks.choose(project, project.target, policy, run.context.uv, run.context.cache, run.work)
+
+
+def install_dependencies(project: Project, chosen: locks.Choice, run: Run) -> Tree:
+    """Install the wheels that were chosen."""
+    tree, changes = install.take_distributions(
+        chosen.pinned, project.target, run.context.uv, run.work, cwd=project.root
+    )
+    run.journal.changes += changes
+    run.journal.mark("install", tree)
+    return tree
+
+
+def lock_policy_of(project: Project, source: Source) -> locks.LockPolicy:
+    """Return the lock stage's policy, for the door that *source* is."""
+    return lock_policy(project.settings, may_create=source.may_create_lock, in_source_tree=source.in_source_tree)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Attempt:
+    """One way to take everything: with bytecode, or without."""
+
+    project: Project
+    chosen: locks.Choice
+    timestamp: archive.Timestamp
+    building: Future[install.ProjectPart]
+    run: Run
+    is_last: bool
+    """Whether there is no other way if this one needs more room than there is."""
+
+    def take(self) -> Taken | None:
+        """Take the project's files and the dependencies' part; None where there is too little room, and another way."""
+        run = self.run
+        stored = self._dependencies()
+        if stored is None:
+            return None
+        run.journal.take(stored.part)
+        dependencies, own = stored.part.tree(stored.file), self.building.result()
+        run.journal.mark("install", own.tree)
+        own_tree = run.slim_project(own.tree, dependencies)
+        own_tree = install.set_apart(own_tree, dependencies, stored.part.digests())
+        tree = Tree.of([*dependencies, *own_tree])
+        if self._is_too_much(tree):
+            return None
+        return Taken(
+            project=own,
+            dependencies=stored,
+            own_tree=own_tree,
+            tree=tree,
+            lock=self.chosen.lock,
+            interpreter=run.bytecode.policy.interpreter if run.bytecode is not None else "none",
+        )
+
+    @cached_property
+    def _key(self) -> parts.Key:
+        run, settings = self.run, self.run.settings
+        return parts.Key(
+            wheels=self.chosen.identity,
+            target=str(self.project.target),
+            policies=(slim_policy(settings), strip_policy(settings), run.bytecode and run.bytecode.policy),
+            compression=settings.compression,
+            timestamp=self.timestamp,
+        )
+
+    def _dependencies(self) -> parts.StoredPart | None:
+        stored, crowded = self._kept()
+        if stored is None and not crowded:
+            with parts.making(self._key):
+                stored, crowded = self._kept()
+                if stored is None and not crowded:
+                    stored = self._make()
+        return stored
+
+    def _kept(self) -> tuple[parts.StoredPart | None, bool]:
+        """Return the part that is kept, or whether it is known to be too large."""
+        cache, key = self.run.context.cache, self._key
+        if not parts.is_known(cache, key):
+            return None, False
+        influence = slimming.influence(self.building.result().tree)
+        stored = parts.load(cache, key, influence)
+        return stored, stored is None and not self.is_last and parts.is_crowded(cache, key, influence)
+
+    def _make(self) -> parts.StoredPart | None:
+        """Install, slim, strip, compile and compress the dependencies, and keep the result."""
+        run = replace(self.run, journal=Journal())
+        dependencies = install_dependencies(self.project, self.chosen, run)
+        own = self.building.result().tree
+        packer = run.packer()
+        tree = run.slim(dependencies, own, packer)
+        if self._is_too_much(tree):
+            parts.note_crowded(run.context.cache, self._key, slimming.influence(own))
+            return None
+        if len(tree):
+            verify.raise_errors(verify.check_unzipped(tree))
+        run.context.progress.start("compress", tree.size)
+        section = archive.write_section(tree, run.work / "section", packer, self.timestamp)
+        run.journal.mark("zip", tree)
+        part = parts.Part.of(section, tree, run.journal)
+        return parts.store(run.context.cache, self._key, slimming.influence(own), part, run.work / "section")
+
+    def _is_too_much(self, tree: Tree) -> bool:
+        return not self.is_last and tree.size > UNZIPPED_QUOTA
