@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".py"
 _NAMED = re.compile(rb"""\.py["']""")
+"""What code says that opens a source by its name, or looks for sources by their suffix."""
+
 _STEM = re.compile(rb"""[^\s"'/\\]*\Z""")
 _LONGEST = 80
-"""What code says that opens a source by its name, or looks for sources by their suffix."""
+"""Bytes in which the last part of a name is looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

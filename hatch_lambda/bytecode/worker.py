@@ -4,8 +4,9 @@
 it a file with the suffix ``.done`` is left, a list with null for each module that was compiled, and for the others the
 reason why not.
 
-The same module gives the same bytes, whatever this process has compiled before: ``marshal`` notes of an object
-whether anybody else refers to it and of a string whether it is interned, and both may depend on other modules.
+The same module gives the same bytes, whatever this process has done before. By themselves ``marshal`` notes whether
+anybody else refers to an object and whether a string is interned, and the compiler builds some sets twice: that
+depends on other modules.
 """
 
 from __future__ import annotations
@@ -16,16 +17,15 @@ import marshal
 import sys
 import warnings
 from importlib.util import MAGIC_NUMBER, source_hash
+from operator import is_
 from types import CodeType
 
 _UNCHECKED_HASH = (0b01).to_bytes(4, "little")
 """The flags of PEP 552: the source's digest follows, and nobody compares it. A date would be stale in a package."""
 
-_MARKS_WHAT_IS_SHARED = sys.version_info < (3, 11)
-"""Whether marshal marks an interned string as shared only if it happens to be (bpo-34093)."""
-
-_LEAVES_SETS_UNSORTED = sys.version_info < (3, 10)
-"""Whether marshal writes a frozenset in the order of its hashes (bpo-37596)."""
+_IS_UNSTABLE = sys.version_info < (3, 11)
+"""Whether marshal marks an interned string as shared only if it happens to be (bpo-34093), and does not sort sets
+(bpo-37596)."""
 
 
 class _UnreproducibleError(ValueError):
@@ -38,10 +38,38 @@ def pyc(source: bytes, filename: str, optimize: int) -> bytes:
     Raises what ``compile`` and ``marshal`` raise.
     """
     code = compile(source, filename, "exec", dont_inherit=True, optimize=optimize)
-    held = _everything_in(code) if _MARKS_WHAT_IS_SHARED else [code]
+    held: list[object] = []
+    if _IS_UNSTABLE:
+        code = _with_ordered_sets(code)
+        held = _everything_in(code)
     content = b"".join((MAGIC_NUMBER, _UNCHECKED_HASH, source_hash(source), marshal.dumps(code)))
     held.clear()
     return content
+
+
+def _with_ordered_sets(code: CodeType) -> CodeType:
+    """Return *code* with every set made anew out of its sorted members: then its order depends on nothing else."""
+    constants = tuple(map(_ordered, code.co_consts))
+    if all(map(is_, constants, code.co_consts)):
+        return code
+    return code.replace(co_consts=constants)
+
+
+def _ordered(constant: object) -> object:
+    if isinstance(constant, CodeType):
+        return _with_ordered_sets(constant)
+    if isinstance(constant, frozenset):
+        if any(map(_is_ordered_by_address, constant)):
+            raise _UnreproducibleError("this version of Python gives a set with None in it any order")
+        return frozenset(sorted(constant, key=repr))
+    return constant
+
+
+def _is_ordered_by_address(item: object) -> bool:
+    """Tell whether the hash of *item* depends on where something is in memory."""
+    if isinstance(item, tuple):
+        return any(map(_is_ordered_by_address, item))
+    return item is None or item is ...
 
 
 def _everything_in(code: CodeType) -> list[object]:
@@ -53,17 +81,8 @@ def _everything_in(code: CodeType) -> list[object]:
             held += (item.co_cellvars, item.co_filename, item.co_name)
             held.append(item.co_linetable if hasattr(item, "co_linetable") else item.co_lnotab)
         elif isinstance(item, (tuple, frozenset)):
-            if _LEAVES_SETS_UNSORTED and isinstance(item, frozenset) and _is_ordered_by_address(item):
-                raise _UnreproducibleError("this version of Python writes a set with None in it in any order")
             held += item
     return held
-
-
-def _is_ordered_by_address(item: object) -> bool:
-    """Tell whether the hash of *item* depends on where something is in memory."""
-    if isinstance(item, (tuple, frozenset)):
-        return any(map(_is_ordered_by_address, item))
-    return item is None or item is ...
 
 
 def compile_batch(batch: list[tuple[str, str, int, str]]) -> list[str | None]:

@@ -1,0 +1,403 @@
+"""Bytecode: made by the target's interpreter, the same bytes always, valid wherever the package is unpacked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import marshal
+import os
+import random
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from hatch_lambda import api, bytecode, collect, interpreter, pipeline
+from hatch_lambda.bytecode import stage, worker
+from hatch_lambda.cache import Cache
+from hatch_lambda.errors import ConfigurationError, HatchLambdaError, MissingToolError
+from hatch_lambda.model import File, Silent, Tree
+from hatch_lambda.process import Uv
+from hatch_lambda.project import Project
+from hatch_lambda.run import Source
+from tests.functional.wheels import make_project, make_wheel
+
+VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+HEADER = 16
+MODULES = """\
+'''What is hard to write the same way twice.'''
+import os.path as path, sys
+from collections import OrderedDict as Ordered
+
+SEPARATORS = {"/", "\\\\", ":", "a", "bc", "_", "d e"}
+NUMBERS = (0, 1, 255, 256, 10**9, 1.5, 1j, b"", b"x", b"long enough", "", "\\u00e9", "\\ud800", None, ..., (1, ("a",)))
+
+class Reader(Ordered):
+    "Its docstring."
+    limit: int = 1_000_000_007
+
+    def read(self, name, *, separators=SEPARATORS, default=frozenset({"x", "y"})):
+        assert name, "a name is needed"
+        def inner(part, path=path):
+            nonlocal name
+            return [p for p in part if p in {"/", "a", "zz", "nothing", 7}] + [name, self.limit, "d e"]
+        return inner(name) or {"a": 1, "b": 2}
+"""
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def python(request, tmp_path_factory):
+    return found(request.param, tmp_path_factory.mktemp("found"))
+
+
+@pytest.fixture(scope="session")
+def python313(tmp_path_factory):
+    return found("3.13", tmp_path_factory.mktemp("found"))
+
+
+def found(version, folder):
+    result = interpreter.find(version, Uv.find(os.environ), Cache(root=None), cwd=folder, download=False)
+    return result or pytest.skip(f"no CPython {version} on this machine")
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory):
+    """Give the sources of modules: real ones that every version understands, and a hard one."""
+    folder = tmp_path_factory.mktemp("sources")
+    import click
+    import packaging
+
+    real = [path for library in (click, packaging) for path in Path(library.__file__).parent.glob("*.py")]
+    for number, path in enumerate(sorted(real)[:30]):
+        shutil.copy(path, folder / f"real_{number}.py")
+    (folder / "hard.py").write_text(MODULES)
+    return sorted(folder.iterdir())
+
+
+SCRAMBLE = """
+import asyncio, email.message, decimal, http.client, json, sys, unittest, xml.dom.minidom
+for number in range(0, 256, 3):
+    sys.intern(chr(number) * 2)
+sys.path.insert(0, sys.argv.pop(1))
+names = [sys.intern(name) for module in list(sys.modules.values()) for name in vars(module)]
+import worker
+worker.main()
+"""
+
+
+def compile_all(python, sources, folder, order, *, scramble=False):
+    """Compile *sources* in *order*, in one process; with *scramble* one that has done other things before."""
+    folder.mkdir()
+    batch = folder / "batch"
+    made = {path.name: folder / f"{path.name}c" for path in sources}
+    rows = [[str(path), f"/var/task/{path.name}", 0, str(made[path.name])] for path in order]
+    batch.write_text(json.dumps(rows))
+    program = ["-c", SCRAMBLE, str(Path(worker.__file__).parent)] if scramble else ["-S", worker.__file__]
+    command = [python.path, "-s", "-B", *program, batch]
+    subprocess.run(command, check=True, env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}, cwd=folder)
+    return {name: path.read_bytes() for name, path in made.items() if path.exists()}
+
+
+def test_the_same_module_gives_the_same_bytes_whatever_its_compiler_did_before(python, sources, tmp_path):
+    """Marshal notes who else refers to an object; on 3.10 that made most modules differ after other imports."""
+    first = compile_all(python, sources, tmp_path / "first", sources)
+    shuffled = random.Random(1).sample(sources, len(sources))
+    assert compile_all(python, sources, tmp_path / "second", shuffled) == first
+    assert compile_all(python, sources, tmp_path / "third", list(reversed(sources)), scramble=True) == first
+    alone = compile_all(python, sources, tmp_path / "fourth", [sources[0]])
+    assert alone[sources[0].name] == first[sources[0].name]
+
+
+def test_its_form_is_that_of_pep_552_and_says_nothing_of_this_machine(python, sources, tmp_path):
+    made = compile_all(python, sources, tmp_path / "made", sources)
+    assert len(made) > 10
+    assert {content[4:8] for content in made.values()} == {b"\x01\0\0\0"}
+    assert not any(os.fsencode(tmp_path.parent) in content for content in made.values())
+
+
+def test_a_set_that_has_no_order_is_left_to_the_interpreter_that_meets_it(python, tmp_path):
+    """Before 3.11 the order of a set with None in it depends on where None is in memory."""
+    source = tmp_path / "m.py"
+    source.write_text("def f(x): return x in {None, 'a', 'b', 'c', 'd'}\n")
+    contents = [compile_all(python, [source], tmp_path / str(run), [source]) for run in range(6)]
+    assert all(content == contents[0] for content in contents)
+    assert bool(contents[0]) == (tuple(map(int, python.version.split("."))) >= (3, 11))
+
+
+WHEEL = {
+    "dep/__init__.py": "from dep.core import answer\n",
+    "dep/core.py": '"""Doc."""\ndef answer():\n    """Doc."""\n    assert "no" == 0, "said"\n    return 42\n',
+    "dep/old.py": "print 'Python 2'\n",
+    "dep/shown.py": "import inspect\nSOURCE = open(__file__.replace('shown.py', 'shown.py')).read()\n",
+    "dep/__pycache__/core.cpython-313.pyc": b"stale",
+    "dep/warned.py": 'PATTERN = "\\d"\nif PATTERN is "x": pass\n',
+}
+HANDLER = "import dep.warned\nfrom dep.core import answer\ndef handler(event, context):\n    return 42\n"
+
+
+class Bench:
+    def __init__(self, folder):
+        self.folder = folder
+        wheel = make_wheel(folder / "wheels", "dep", WHEEL)
+        self.other = make_wheel(folder / "wheels", "other", {"other/__init__.py": "X = 1\n"})
+        self.project = make_project(folder / "service", wheel, self.other, settings='handler = "app.handler"\n')
+        (self.project / "app.py").write_text(HANDLER)
+
+    def build(self, name="package.zip", **options):
+        return api.build(self.project, output=str(self.folder / name), **options)
+
+    def files(self, **options):
+        with zipfile.ZipFile(self.build(**options).path) as archive:
+            return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch, python313):
+    monkeypatch.setenv("HATCH_LAMBDA_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    return Bench(tmp_path)
+
+
+def modules(files):
+    return {name for name in files if ".dist-info/" not in name}
+
+
+RUN = """
+import importlib.machinery, sys
+def fail(loader, data, path):
+    raise SystemExit(f"{path} was compiled")
+importlib.machinery.SourceFileLoader.source_to_code = fail
+sys.path.insert(0, sys.argv[1])
+import app
+print(app.handler(None, None), sys.modules["dep.core"].answer.__code__.co_filename)
+"""
+
+
+def run(python, task):
+    done = subprocess.run(
+        [python.path, "-I", "-S", "-c", RUN, task], capture_output=True, text=True, check=False, cwd=task
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def unpacked(package, folder):
+    """Unpack a zip, give each file another date, and let nobody write there."""
+    with zipfile.ZipFile(package) as archive:
+        archive.extractall(folder)
+    for number, path in enumerate(sorted(folder.rglob("*"))):
+        if path.is_file():
+            os.utime(path, (number * 10**7, number * 10**7))
+            path.chmod(0o444)
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir():
+            path.chmod(0o555)
+    return folder
+
+
+@pytest.mark.parametrize("layout", ["include", "only"])
+def test_nothing_is_compiled_at_run_time_whatever_the_dates(bench, layout, python313, tmp_path):
+    """Two of the tools that people use ship bytecode of which none is valid after unpacking."""
+    task = unpacked(bench.build(bytecode=layout).path, tmp_path / "task")
+    answer, filename = run(python313, task)
+    assert (answer, filename) == ("42", "/var/task/dep/core.py" if layout == "only" else str(task / "dep/core.py"))
+
+
+def test_included_it_stands_beside_every_source_that_compiles(bench):
+    files = bench.files(bytecode="include")
+    names = ("__init__", "core", "shown", "warned")
+    assert modules(files) == {
+        *("app.py", "__pycache__/app.cpython-313.pyc", "dep/old.py"),
+        *("other/__init__.py", "other/__pycache__/__init__.cpython-313.pyc"),
+        *(f"dep/{name}.py" for name in names),
+        *(f"dep/__pycache__/{name}.cpython-313.pyc" for name in names),
+    }
+    assert files["dep/__pycache__/core.cpython-313.pyc"] != b"stale"
+
+
+def test_alone_it_takes_the_sources_place_but_for_those_that_are_read(bench):
+    assert modules(bench.files(bytecode="only")) == {
+        *("app.pyc", "dep/__init__.pyc", "dep/core.pyc", "dep/warned.pyc", "other/__init__.pyc"),
+        *("dep/old.py", "dep/shown.py", "dep/__pycache__/shown.cpython-313.pyc"),
+    }
+
+
+def test_what_does_not_compile_is_told_in_a_note_and_what_is_odd_is_not(bench, capfd):
+    package = bench.build(bytecode="include")
+    notes = [(found.path, found.severity.value) for found in package.findings if found.code == "HL022"]
+    assert notes == [("dep/old.py", "note")]
+    assert "SyntaxWarning" not in "".join(capfd.readouterr())
+    again = bench.build(bytecode="include")
+    assert again.from_cache
+    assert again.findings == package.findings
+
+
+@pytest.mark.parametrize(("optimize", "assertion", "docstring"), [(0, True, True), (1, False, True), (2, False, False)])
+def test_optimizing_leaves_out_what_it_says(bench, optimize, assertion, docstring):
+    content = bench.files(bytecode="include", optimize=optimize)["dep/__pycache__/core.cpython-313.pyc"]
+    assert (b"said" in content, b"Doc." in content) == (assertion, docstring)
+
+
+def test_the_interpreter_is_an_input_that_the_result_names(bench, python313):
+    assert bench.build(bytecode="include").inputs["interpreter"] == python313.version
+    assert bench.build(bytecode_python=python313.version).inputs["interpreter"] == python313.version
+    assert bench.build(bytecode="none").inputs["interpreter"] == "none"
+
+
+def test_by_default_it_is_included(bench):
+    assert bench.files() == bench.files(bytecode="include", name="other.zip")
+
+
+@pytest.fixture
+def little_room(bench, monkeypatch):
+    """Give a function that sets Lambda's limit to some bytes more than the package without bytecode has."""
+
+    def little_room(more):
+        size = bench.build(bytecode="none", no_cache=True).tree.size
+        monkeypatch.setattr(collect, "UNZIPPED_QUOTA", size + more)
+
+    return little_room
+
+
+@pytest.mark.parametrize("more", [0, 900])
+def test_without_room_for_it_there_is_none_and_the_next_build_knows(bench, little_room, more, monkeypatch):
+    """Whether the dependencies alone leave too little room for theirs, or the project's bytecode is too much."""
+    plain = bench.build(bytecode="none", no_cache=True).path.read_bytes()
+    little_room(more)
+    first = bench.build()
+    assert first.path.read_bytes() == plain
+    assert "HL021" in {found.code for found in first.findings}
+    assert first.inputs["interpreter"] == "none"
+    monkeypatch.setattr("hatch_lambda.process.run", lambda arguments, **_: pytest.fail(f"{arguments} was run"))
+    monkeypatch.setattr(stage, "run", lambda arguments, **_: pytest.fail(f"{arguments} was run"))
+    again = bench.build()
+    assert again.from_cache
+    assert again.findings == first.findings
+
+
+def test_an_edit_or_a_changed_distribution_costs_no_more_than_itself(bench, monkeypatch):
+    bench.build()
+    compiled = []
+    start = stage._start
+
+    def spy(batch, policy, compiler):
+        compiled.extend(module.compilation.source.path for module in batch)
+        return start(batch, policy, compiler)
+
+    monkeypatch.setattr(stage, "_start", spy)
+    (bench.project / "app.py").write_text(HANDLER + "# edited\n")
+    bench.build()
+    assert compiled == ["app.py"]
+    compiled.clear()
+    bench.build(patterns=["dep/warned.py"])
+    assert set(compiled) <= {"dep/__init__.py", "dep/core.py", "dep/old.py", "dep/shown.py"}
+
+
+@pytest.mark.parametrize("jobs", [1, 5])
+def test_the_number_of_cores_does_not_matter(bench, jobs):
+    reference = bench.build(no_cache=True).sha256
+    lent = dataclasses.replace(api.context(os.environ, Cache(root=None)), jobs=jobs)
+    assert pipeline.build(Project.read(bench.project), Source(), lent).sha256 == reference
+
+
+def test_no_interpreter_is_an_error_that_names_both_remedies(bench):
+    with pytest.raises(MissingToolError, match=r"no CPython 3\.13\.99 on this machine to compile") as caught:
+        bench.build(bytecode_python="3.13.99")
+    assert "`uv python install 3.13.99`" in caught.value.hint
+    assert 'bytecode = "none"' in caught.value.hint
+
+
+@pytest.mark.parametrize("version", ["3.12.1", "3.13", "3.13.x", "313"])
+def test_an_interpreter_of_another_version_is_refused(bench, version):
+    with pytest.raises(ConfigurationError, match=r"is no release of Python 3\.13, which python3\.13 has"):
+        bench.build(bytecode_python=version)
+
+
+def test_none_wants_no_interpreter(bench, monkeypatch):
+    monkeypatch.setattr(interpreter, "find", lambda *_, **__: pytest.fail("one was looked for"))
+    assert not any(name.endswith(".pyc") for name in bench.files(bytecode="none"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the interpreter is a shell script")
+def test_a_module_that_kills_its_compiler_is_found_among_the_others(tmp_path, python313):
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\ngrep -q deadly "$5" && kill -9 $$\nexec {python313.path} "$@"\n')
+    program.chmod(0o755)
+    files = []
+    for number in range(7):
+        source = tmp_path / f"source{number}"
+        source.write_text(f"X = {number}\n")
+        files.append(File(path="deadly.py" if number == 4 else f"m{number}.py", source=source, size=6))
+    policy = bytecode.BytecodePolicy(layout="only", optimize=0, interpreter=python313.version)
+    compiler = bytecode.Compiler(
+        executable=program,
+        environment=os.environ,
+        cache=Cache(root=None),
+        progress=Silent(),
+        jobs=2,
+        work=tmp_path,
+    )
+    tree, _, findings = bytecode.compile_tree(Tree.of(files), policy, compiler)
+    assert [(found.path, found.code) for found in findings] == [("deadly.py", "HL022")]
+    assert [file.path for file in tree] == ["deadly.py", *(f"m{number}.pyc" for number in (0, 1, 2, 3, 5, 6))]
+    program.write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(HatchLambdaError):
+        bytecode.compile_tree(Tree.of(files), policy, compiler)
+
+
+def folder_of(bench):
+    folder = bench.folder / "target"
+    for wheel in (bench.folder / "wheels").iterdir():
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder)
+    return folder
+
+
+def test_a_folder_gets_bytecode_only_if_it_is_asked_for(bench, python313):
+    """Whether there is room, and for which runtime, is for its owner to say."""
+    folder = folder_of(bench)
+    api.slim(folder)
+    assert not list(folder.rglob("*.pyc"))
+    with pytest.raises(ConfigurationError, match=r"nothing in .* tells the runtime"):
+        api.slim(folder, bytecode="include")
+    api.slim(folder, bytecode="include", runtime="python3.13")
+    made = folder / "dep" / "__pycache__" / "core.cpython-313.pyc"
+    if sys.version_info[:2] == (3, 13):
+        assert marshal.loads(made.read_bytes()[HEADER:]).co_filename == "/var/task/dep/core.py"
+    assert b"/var/task/dep/core.py" in made.read_bytes()
+    api.slim(folder, bytecode="only", runtime="python3.13")
+    assert not (folder / "dep" / "core.py").exists()
+    assert (folder / "dep" / "core.pyc").exists()
+
+
+def test_in_a_layers_folder_it_knows_where_layers_are(bench):
+    folder = folder_of(bench)
+    layer = bench.folder / "layer"
+    layer.mkdir()
+    folder.rename(layer / "python")
+    api.slim(layer, bytecode="include", runtime="python3.13")
+    made = layer / "python" / "dep" / "__pycache__" / "core.cpython-313.pyc"
+    assert b"/opt/python/dep/core.py" in made.read_bytes()
+
+
+def explained(bench, path, **settings):
+    _, decisions = api.explain(bench.project, path, **settings)
+    return {decision.file.path: (decision.kept, decision.rule) for decision in decisions}
+
+
+def test_explain_tells_of_bytecode_and_of_the_sources_that_it_replaces(bench):
+    assert explained(bench, "dep/__pycache__") == {
+        f"dep/__pycache__/{name}.cpython-313.pyc": (True, "compile")
+        for name in ("__init__", "core", "old", "shown", "warned")
+    }
+    only = explained(bench, "dep", bytecode="only")
+    assert only["dep/core.py"] == (False, "compile")
+    assert only["dep/core.pyc"] == (True, "compile")
+    assert only["dep/shown.py"] == (True, "default")
+    assert explained(bench, "dep/__pycache__", bytecode="none") == {
+        "dep/__pycache__/core.cpython-313.pyc": (False, "bytecode")
+    }
