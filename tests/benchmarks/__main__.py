@@ -4,7 +4,8 @@ On each workload, alternating in one run: a build with an empty cache, a build o
 the project's code, one after a change of one distribution in the lock; the recipe of uv's guide (``uv export``,
 ``uv pip install --target``, ``zip -r``), for which ``zip`` must be installed; and the limit, which is copying the
 finished zip with ``cp`` plus the start-up of ``python -c 'import hatch_lambda'``. Then many functions that share
-their dependencies. uv's own cache is warm all the time. It needs a package registry, once.
+their dependencies. All of that without bytecode, which is measured by itself: against ``python -m compileall``, and by
+the time of an import with it and without. uv's own cache is warm all the time. It needs a package registry, once.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.benchmarks.compiled import measure_bytecode
 from tests.benchmarks.functions import measure_functions
-from tests.benchmarks.tables import functions_table, workload_table, workload_title
+from tests.benchmarks.tables import bytecode_table, functions_table, workload_table, workload_title
 from tests.benchmarks.workloads import WORKLOADS, measure_workload
 
 
@@ -29,10 +31,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each command (default: 5)")
     parser.add_argument("--workloads", default=",".join(WORKLOADS), help="names, with commas between them")
     parser.add_argument("--functions", default="1,10,50", help="numbers of functions, with commas between them")
+    parser.add_argument("--bytecode", default="ml", help="a workload, or nothing (default: ml)")
     parser.add_argument("--json", type=Path, help="where the figures go as a JSON document")
     arguments = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 100)
-    document = {"python": platform.python_version(), "machine": platform.machine(), "workloads": {}, "functions": {}}
+    document = {"python": platform.python_version(), "machine": platform.machine(), "workloads": {}}
     with tempfile.TemporaryDirectory(prefix="hatch-lambda-benchmark-") as folder:
         for name in filter(None, arguments.workloads.split(",")):
             result = measure_workload(name, Path(folder) / name, arguments.runs)
@@ -44,6 +47,11 @@ def main() -> None:
             document["functions"] = measure_functions(counts, Path(folder) / "functions", arguments.runs)
             console.print("\nfunctions with the same dependencies, warm")
             console.print(functions_table(document["functions"]))
+        if arguments.bytecode:
+            document["bytecode"] = measure_bytecode(arguments.bytecode, Path(folder) / "bytecode", arguments.runs)
+            if document["bytecode"]:
+                console.print(f"\nbytecode of {arguments.bytecode}")
+                console.print(bytecode_table(document["bytecode"]))
     if arguments.json:
         arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 

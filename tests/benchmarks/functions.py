@@ -25,10 +25,11 @@ def measure_functions(counts: list[int], folder: Path, runs: int) -> dict[str, A
             handler.write(f"\nNUMBER = {number}\n")
         projects.append(project)
     environment = {**os.environ, "HATCH_LAMBDA_CACHE_DIR": str(folder / "cache")}
+    build = [sys.executable, "-m", "hatch_lambda", "build", "--quiet", "-C", "bytecode=none"]
     steps = [
         Step(
             name=str(count),
-            command=[sys.executable, "-m", "hatch_lambda", "build", "--quiet", *map(str, projects[:count])],
+            command=[*build, *map(str, projects[:count])],
             cwd=folder,
             environment=environment,
         )

@@ -143,7 +143,9 @@ class Bench:
         self.folder = folder
         wheel = make_wheel(folder / "wheels", "dep", WHEEL)
         self.other = make_wheel(folder / "wheels", "other", {"other/__init__.py": "X = 1\n"})
-        self.project = make_project(folder / "service", wheel, self.other, settings='handler = "app.handler"\n')
+        self.project = make_project(
+            folder / "service", wheel, self.other, settings='handler = "app.handler"\n', bytecode="auto"
+        )
         (self.project / "app.py").write_text(HANDLER)
 
     def build(self, name="package.zip", **options):

@@ -6,6 +6,7 @@ All wheels are made here and found by their paths, so no registry is asked.
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ import msgspec
 import pytest
 from uv import find_uv_bin
 
-from hatch_lambda import api, locks, parts, process
+from hatch_lambda import api, interpreter, locks, parts, process
 from hatch_lambda.archive import Timestamp
 from hatch_lambda.cache import Cache, digest
 from hatch_lambda.errors import InstallError
@@ -394,9 +395,14 @@ VALUES = {
     "keep_dist_info": ([], ["dep"]),
     "strip": (True, False),
     "strip_exclude": ([], ["native/"]),
+    "bytecode": ("none", "include"),
+    "optimize": (0, 2),
     "compression": ("balanced", "fast"),
 }
 """Two values of each setting that has a say about the dependencies."""
+
+NEEDS = {"optimize": {"bytecode": "include"}}
+"""Settings that have a say only together with others."""
 
 EXEMPT = {
     "enabled": (True, False, "only the Hatch doors ask for it"),
@@ -408,6 +414,7 @@ EXEMPT = {
     "output": ("one.zip", "other.zip", "where the finished zip goes"),
     "include": ([], ["app.txt"], "the project's own files, which are taken anew each time"),
     "exclude": ([], ["app.txt"], "the project's own files, which are taken anew each time"),
+    "bytecode_python": (None, "3.13.7", "which interpreter is looked for; the version that compiled is in the key"),
     "cache_dir": (None, "elsewhere", "where the cache is, not what is in it"),
     "cache_max_size": (5_000_000_000, 4_000_000_000, "what goes, not what stays"),
     "cache_url": (None, "memory:///", "where the cache is, not what is in it"),
@@ -427,12 +434,17 @@ def test_every_setting_was_thought_about():
 def test_every_setting_alters_the_key(bench, field):
     """Another key of the selection or of the part: so nothing is taken for what it is not."""
     (bench.project / "pylock.second.toml").write_text(pylock(*bench.wheels))
+    given = {"lock": "pylock.toml", **NEEDS.get(field, {})}
+    if "bytecode" in {field, *given} and not interpreter.find(
+        "3.13", Uv.find(os.environ), Cache(root=None), cwd=bench.folder, download=False
+    ):
+        pytest.skip("no CPython 3.13 on this machine")
     one, other = VALUES[field]
-    bench.build(**{"lock": "pylock.toml", field: one})
+    bench.build(**{**given, field: one})
     before = bench.keys()
-    fresh = bench.fresh(**{"lock": "pylock.toml", field: other})
+    fresh = bench.fresh(**{**given, field: other})
 
-    assert bench.bytes(**{"lock": "pylock.toml", field: other}) == fresh
+    assert bench.bytes(**{**given, field: other}) == fresh
 
     assert bench.keys() - before
     assert bench.keys() > before
@@ -565,7 +577,7 @@ def uv_project(bench, **options):
     make_wheel(links, "some", {"some.py": "VERSION = 'old'\n"})
     (project / "pyproject.toml").write_text(
         '[project]\nname = "uv-project"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["some"]\n'
-        '[tool.uv]\nno-index = true\nfind-links = ["../links"]\n[tool.lambda-slim]\nruntime = "python3.13"\n'
+        '[tool.uv]\nno-index = true\nfind-links = ["../links"]\n[tool.lambda-slim]\nruntime = "python3.13"\nbytecode = "none"\n'
     )
     (project / "app.py").write_text("")
     subprocess.run([find_uv_bin(), "lock", "--quiet"], cwd=project, check=True)

@@ -76,10 +76,17 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def make_project(folder: Path, *wheels: Path, settings="", head="", lock: str | None = None) -> Path:
-    """Write a project without a build system whose lock names local *wheels*."""
+def make_project(
+    folder: Path, *wheels: Path, settings="", head="", lock: str | None = None, bytecode: str = "none"
+) -> Path:
+    """Write a project without a build system whose lock names local *wheels*.
+
+    Without *bytecode* it needs no interpreter of the runtime's version.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    pyproject = f'{head}\n[tool.lambda-slim]\nruntime = "python3.13"\n{textwrap.dedent(settings)}\n'
+    pyproject = (
+        f'{head}\n[tool.lambda-slim]\nruntime = "python3.13"\nbytecode = "{bytecode}"\n{textwrap.dedent(settings)}\n'
+    )
     (folder / "pyproject.toml").write_text(pyproject, encoding="utf-8")
     (folder / "app.py").write_text("def handler(event, context):\n    return event\n", encoding="utf-8")
     (folder / "pylock.toml").write_text(pylock(*wheels) if lock is None else lock, encoding="utf-8")

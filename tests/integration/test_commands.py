@@ -338,7 +338,7 @@ def test_a_member_of_a_workspace_gets_its_own_dependencies(library, offline, tmp
         project.mkdir(parents=True)
         (project / "pyproject.toml").write_text(
             f'[project]\nname = "{member}"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["{needed}"]\n'
-            '[tool.lambda-slim]\nruntime = "python3.13"\n'
+            '[tool.lambda-slim]\nruntime = "python3.13"\nbytecode = "none"\n'
         )
         (project / f"{member}.py").touch()
     found = {"UV_FIND_LINKS": other.parent.as_uri()}

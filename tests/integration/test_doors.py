@@ -76,7 +76,7 @@ def make_project(folder: Path, *, backend: str = "hatchling.build", hook: bool =
 
 
 @pytest.fixture(scope="session")
-def service(shell, tmp_path_factory):
+def service(shell, python313, tmp_path_factory):
     """Give a locked service, built by our own command: what every other door has to reach."""
     folder = make_project(tmp_path_factory.mktemp("service") / "a service")
     shell.uv("lock", "--quiet", cwd=folder)
@@ -198,7 +198,19 @@ def test_backend_takes_settings_from_the_front_end(service, shell, tmp_path):
     """``-C lambda.KEY=VALUE`` replaces a setting for one build."""
     project = make_project(tmp_path / "service", backend="hatch_lambda.backend", hook=False)
     shutil.copy(service / "uv.lock", project)
-    shell.uv(*("build", "--wheel", "-C", "lambda.runtime=python3.12", "-C", "lambda.architecture=arm64"), cwd=project)
+    shell.uv(
+        *(
+            "build",
+            "--wheel",
+            "-C",
+            "lambda.runtime=python3.12",
+            "-C",
+            "lambda.bytecode=none",
+            "-C",
+            "lambda.architecture=arm64",
+        ),
+        cwd=project,
+    )
 
     assert [path.name for path in (project / "dist").glob("*.zip")] == ["some_service-1.2-python3.12-arm64.zip"]
 

@@ -20,9 +20,12 @@ def settings_table() -> list[str]:
     rows = []
     for key, value in schema()["properties"].items():
         default = value.get("default")
-        shown = {None: "", True: "`true`", False: "`false`"}.get(default) if not default or default is True else None
-        if shown is None:
-            shown = "`[]`" if default in ([], ()) else f"`{default}`" if isinstance(default, int) else f'`"{default}"`'
+        if isinstance(default, bool | int):
+            shown = f"`{str(default).lower()}`"
+        elif not default:
+            shown = "" if default is None else "`[]`"
+        else:
+            shown = f'`"{default}"`'
         rows.append(f"| `{key}` | {shown} | {value['description']} |")
     return rows
 
