@@ -35,7 +35,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where the figures go as a JSON document")
     arguments = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 100)
-    document = {"python": platform.python_version(), "machine": platform.machine(), "workloads": {}}
+    document = {"python": platform.python_version(), "machine": platform.machine()}
+    document |= {"workloads": {}, "functions": {}, "bytecode": {}}
     with tempfile.TemporaryDirectory(prefix="hatch-lambda-benchmark-") as folder:
         for name in filter(None, arguments.workloads.split(",")):
             result = measure_workload(name, Path(folder) / name, arguments.runs)

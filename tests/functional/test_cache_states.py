@@ -577,7 +577,8 @@ def uv_project(bench, **options):
     make_wheel(links, "some", {"some.py": "VERSION = 'old'\n"})
     (project / "pyproject.toml").write_text(
         '[project]\nname = "uv-project"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["some"]\n'
-        '[tool.uv]\nno-index = true\nfind-links = ["../links"]\n[tool.lambda-slim]\nruntime = "python3.13"\nbytecode = "none"\n'
+        '[tool.uv]\nno-index = true\nfind-links = ["../links"]\n'
+        '[tool.lambda-slim]\nruntime = "python3.13"\nbytecode = "none"\n'
     )
     (project / "app.py").write_text("")
     subprocess.run([find_uv_bin(), "lock", "--quiet"], cwd=project, check=True)
