@@ -49,7 +49,7 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
     key = fingerprint(project, target, policy, uv)
     if key is not None and (kept := _kept(cache, key)) is not None:
         return kept
-        from hatch_lambda.locks.pylock import pinned
+    from hatch_lambda.locks.pylock import pinned
     from hatch_lambda.locks.reading import read
     from hatch_lambda.locks.selection import select
 
