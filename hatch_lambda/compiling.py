@@ -64,12 +64,13 @@ def for_folder(settings: Settings, runtime: str | None, context: Context, site: 
     """
     if settings.bytecode not in {"include", "only"}:
         return None
-    if runtime is None:
+    known = runtimes().get(runtime or "")
+    if known is None:
         raise ConfigurationError(
-            f"{TABLE}.bytecode: nothing in {site} tells the runtime that its modules are to be compiled for",
+            f"{TABLE}.bytecode: nothing in {site} tells a runtime of Lambda that its modules could be compiled for",
             hint="name it, such as `-C runtime=python3.13`",
         )
-    made = _find(settings, runtimes()[runtime], context, folder)
+    made = _find(settings, known, context, folder)
     if site == folder:
         return made
     return replace(made, policy=replace(made.policy, root=f"{_LAYERS}/{site.relative_to(folder).as_posix()}"))

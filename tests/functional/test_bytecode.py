@@ -364,7 +364,7 @@ def test_a_folder_gets_bytecode_only_if_it_is_asked_for(bench, python313):
     folder = folder_of(bench)
     api.slim(folder)
     assert not list(folder.rglob("*.pyc"))
-    with pytest.raises(ConfigurationError, match=r"nothing in .* tells the runtime"):
+    with pytest.raises(ConfigurationError, match=r"nothing in .* tells a runtime"):
         api.slim(folder, bytecode="include")
     api.slim(folder, bytecode="include", runtime="python3.13")
     made = folder / "dep" / "__pycache__" / "core.cpython-313.pyc"

@@ -35,6 +35,7 @@ def slimmed(*files, changes=(), findings=(), runtime="python3.13", architecture=
     ("count", "text"),
     [
         (0, "0 B"),
+        (-28_135_981, "-28.1 MB"),
         (999, "999 B"),
         (1000, "1.0 kB"),
         (999_949, "999.9 kB"),
