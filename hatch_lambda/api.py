@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from hatch_lambda.model import Change
     from hatch_lambda.report import Package, Slimmed
+    from hatch_lambda.reporting import Written
     from hatch_lambda.slimming import Decision
 
 _SECONDS = re.compile(r"[0-9]{1,10}")
@@ -143,6 +144,30 @@ def clean(project: str | os.PathLike[str] = ".", *, dry_run: bool = False) -> li
     except OSError as error:
         raise ArchiveError(f"{error.filename}: {error.strerror}", hint="check the folder's permissions") from error
     return made
+
+
+def write_report(
+    package: Package | str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    *,
+    previous: str | os.PathLike[str] | None = None,
+    coldstart: str | os.PathLike[str] | None = None,
+) -> Written:
+    """Write ``report.json``, ``report.html`` and ``sbom.cdx.json`` about a package to *folder*.
+
+    *package* is what ``build`` returned, or the path of a zip that anybody made, of which less is known. It is
+    compared with the package of the ``report.json`` at *previous*, or else in *folder*. *coldstart* is what
+    ``hatch-lambda coldstart --json`` printed. Needs the extra ``report``. Raises HatchLambdaError.
+    """
+    from hatch_lambda import reporting
+
+    return reporting.write_report(
+        Path(package) if isinstance(package, (str, os.PathLike)) else package,
+        Path(folder),
+        previous=None if previous is None else Path(previous),
+        coldstart=None if coldstart is None else Path(coldstart),
+        epoch=_source_date_epoch(os.environ.get("SOURCE_DATE_EPOCH")),
+    )
 
 
 def overrides(settings: Mapping[str, Any]) -> dict[str, Any]:

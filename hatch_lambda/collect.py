@@ -32,6 +32,8 @@ class Taken:
     """All files."""
     lock: str
     """The name of the lock file."""
+    pinned: str | None
+    """The locked wheels as a ``pylock.toml``; None where there are none."""
     interpreter: str
     """The version that compiled the modules, or ``none``."""
 
@@ -125,6 +127,7 @@ class _Attempt:
             own_tree=own_tree,
             tree=tree,
             lock=self.chosen.lock,
+            pinned=self.chosen.pinned,
             interpreter=run.bytecode.policy.interpreter if run.bytecode is not None else "none",
         )
 

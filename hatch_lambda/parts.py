@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache as memoized
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,6 +64,8 @@ class Part:
     stages: tuple[StageResult, ...]
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
+    metadata: dict[str, bytes] = field(default_factory=dict)
+    """What the slim stage removed of that which tells scanners what is in the package, by path."""
 
     @classmethod
     def of(cls, section: Section, tree: Tree, journal: Journal) -> Part:
@@ -75,6 +77,7 @@ class Part:
             stages=tuple(journal.stages),
             changes=tuple(journal.changes),
             findings=tuple(journal.findings),
+            metadata=journal.metadata,
         )
 
     def tree(self, file: Path) -> Tree:

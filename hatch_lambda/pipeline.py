@@ -80,6 +80,10 @@ def _build(project: Project, source: Source, context: Context) -> Package:
             "interpreter": taken.interpreter,
             "lock": taken.lock,
         },
+        name=project.distribution,
+        version=own.version or project.version,
+        pinned=taken.pinned,
+        metadata=journal.metadata,
     )
 
 

@@ -120,6 +120,7 @@ class Run:
             kept, changes = slimming.apply(plan())
             install.refuse_conflicts(kept)
             compiling = pool.submit(self._compile, kept)
+            self.journal.metadata |= slimming.removed_metadata(tree, kept)
             self.journal.changes += changes
             self.journal.mark("slim", kept)
             stripped, changes, findings = stripping.result()

@@ -19,6 +19,7 @@ from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, given, settings
 @click.option("--no-cache", is_flag=True, help="Keep nothing, and use nothing that is kept.")
 @click.option("--refresh", is_flag=True, help="Make everything anew, and keep that.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Build N projects at a time.")
+@click.option("--report", "report", metavar="DIR", help="Write a report of the package to DIR, too.")
 @JSON
 @QUIET
 @VERBOSE
@@ -29,6 +30,7 @@ def build(
     no_cache: bool,
     refresh: bool,
     jobs: int | None,
+    report: str | None,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -41,9 +43,14 @@ def build(
     """
     from hatch_lambda import api
     from hatch_lambda.cli import output as show
+    from hatch_lambda.reporting import require_extra
 
     if output is not None and len(projects) > 1:
         raise click.UsageError("--output names one file, but there are several projects")
+    if report is not None:
+        if len(projects) > 1:
+            raise click.UsageError("--report names one folder, but there are several projects")
+        require_extra()
     if output is not None:
         options["output"] = os.path.abspath(output)  # noqa: PTH100 - not resolved: the user's name stays
     if cache_dir is not None:
@@ -53,4 +60,7 @@ def build(
         sys.exit(show.packages(api.build_all(projects, jobs=jobs, **chosen), as_json=as_json, quiet=quiet))
     with show.progress(quiet=quiet or as_json) as progress:
         package = api.build(*projects, progress=progress, **chosen)
+    written = api.write_report(package, report) if report is not None else None
     show.package(package, as_json=as_json, quiet=quiet, verbose=verbose)
+    if written is not None and not (as_json or quiet):
+        show.written(written, as_json=False)

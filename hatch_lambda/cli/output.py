@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hatch_lambda.cache import Cache
     from hatch_lambda.model import Change, Finding, Progress
     from hatch_lambda.report import Package, Slimmed
+    from hatch_lambda.reporting import Written
     from hatch_lambda.slimming import Decision
 
 _FINDING_INDENT = 4
@@ -124,6 +125,15 @@ def package(package: Package, *, as_json: bool, quiet: bool, verbose: bool) -> N
     _findings(package.findings, verbose=verbose)
     if not quiet:
         _print(click.style(_near(package.path), bold=True))
+
+
+def written(written: Written, *, as_json: bool) -> None:
+    """Print where a report is."""
+    if as_json:
+        _print_json({name: str(getattr(written, name)) for name in ("document", "page", "sbom")})
+        return
+    for path in (written.document, written.sbom, written.page):
+        _print(_near(path))
 
 
 def packages(outcomes: Iterable[tuple[str, Package | HatchLambdaError]], *, as_json: bool, quiet: bool) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hatch_lambda.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA
@@ -129,6 +129,13 @@ class Package(Slimmed):
     """Whether the dependencies' part was ready since an earlier build."""
     inputs: Mapping[str, str]
     """What the bytes depend on beside the project: names and versions."""
+    name: str = ""
+    """The project's, normalized (PEP 503)."""
+    version: str | None = None
+    pinned: str | None = field(default=None, repr=False)
+    """The locked wheels as a ``pylock.toml``; None where there are none."""
+    metadata: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """What slimming removed of that which tells scanners what is in the package, by path."""
 
     @property
     def code_sha256(self) -> str:

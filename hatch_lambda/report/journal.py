@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from hatch_lambda.report import StageResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hatch_lambda.model import Change, Finding, Tree
 
@@ -29,14 +29,19 @@ class Reported(Protocol):
     def findings(self) -> Sequence[Finding]:
         """What the user should know."""
 
+    @property
+    def metadata(self) -> Mapping[str, bytes]:
+        """What was removed of that which tells scanners what is in the package, by path."""
+
 
 @dataclass(slots=True)
 class Journal:
-    """Collect stages, Changes and Findings."""
+    """Collect stages, Changes and Findings, and metadata that goes."""
 
     stages: list[StageResult] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    metadata: dict[str, bytes] = field(default_factory=dict)
     _since: float = field(default_factory=time.perf_counter)
 
     def mark(self, stage: str, tree: Tree) -> None:
@@ -55,6 +60,7 @@ class Journal:
             findings = [replace(found, path=prefix + found.path) if found.path else found for found in findings]
         self.changes += changes
         self.findings += findings
+        self.metadata |= {prefix + path: content for path, content in other.metadata.items()}
         self._since = time.perf_counter()
 
     def _add(self, stage: StageResult) -> None:

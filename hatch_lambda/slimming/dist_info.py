@@ -13,6 +13,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hatch_lambda.model import File
 
 _FOLDER = re.compile(r"(?P<name>[^/]+?)(?:-[^/]*)?\.(?:dist-info|egg-info)/(?P<rest>.+)")
@@ -70,6 +72,21 @@ def reads_file_lists(distribution: str | None, text: bytes) -> bool:
     if distribution in _FILE_LIST_PROVIDERS or b"importlib" not in text:
         return False
     return any(reader in text for reader in _FILE_LIST_READERS)
+
+
+def removed_metadata(before: Iterable[File], kept: Iterable[File]) -> dict[str, bytes]:
+    """Return, by path, what was removed of that which tells scanners what is in a package.
+
+    That is METADATA and the SBOMs (PEP 770). The report's bill of materials speaks for them.
+    """
+    left = {file.path for file in kept}
+    return {
+        file.path: file.source.read_bytes()
+        for file in before
+        if file.path not in left
+        and (place := locate(file.path)) is not None
+        and (place[1] == "METADATA" or place[1].startswith("sboms/"))
+    }
 
 
 def is_leftover(file: File) -> bool:

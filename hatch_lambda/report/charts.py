@@ -1,0 +1,144 @@
+"""The charts of the page, as plotly describes them; colours of the theme are the page's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hatch_lambda.report.comparison import OTHERS
+from hatch_lambda.report.hierarchy import Leaf, Node, grow, walk
+from hatch_lambda.report.text import size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hatch_lambda.report.document import Growth, ImportTime, Report
+
+_PALETTE = (
+    "#3b6fb6",
+    "#c8713a",
+    "#3f8f78",
+    "#a4527f",
+    "#7a63b8",
+    "#9a7b1f",
+    "#3d8ba8",
+    "#b5524e",
+    "#5e8c3a",
+    "#86624a",
+)
+_OTHER = "#6f7883"
+"""Of groups that are too many for a colour of their own."""
+_LONGEST_BARS = 15
+_DEPTH = 3
+"""Levels of the tree that are seen at once."""
+
+
+def contents(report: Report) -> dict[str, Any] | None:
+    """Draw what is in the package, by distribution and folder; None for an empty one."""
+    whose = "project" if report.package.name else "no distribution"
+    leaves = [
+        Leaf(groups=(file.distribution or f"({whose})",), path=file.path, size=file.bytes) for file in report.files
+    ]
+    return _treemap("package", leaves)
+
+
+def removed(report: Report) -> dict[str, Any] | None:
+    """Draw what was taken out, by rule, distribution and folder; None where nothing was."""
+    leaves = [
+        Leaf(groups=(change.rule, change.distribution or OTHERS), path=change.path, size=change.saved)
+        for change in report.removed
+        if change.saved > 0
+    ]
+    return _treemap("removed", leaves)
+
+
+def imports(times: Sequence[ImportTime]) -> dict[str, Any] | None:
+    """Draw how long each distribution's modules take, most first; None where nothing was measured."""
+    ordered = sorted(times, key=lambda time: (-time.self_ms, time.name))
+    shown, rest = ordered[:_LONGEST_BARS], ordered[_LONGEST_BARS:]
+    rows = [(time.name, time.self_ms) for time in shown]
+    if rest:
+        rows.append((f"{len(rest)} others", sum(time.self_ms for time in rest)))
+    return _bars([name for name, _ in rows], [ms for _, ms in rows], [f"{ms:.0f} ms" for _, ms in rows])
+
+
+def growth(changes: Sequence[Growth]) -> dict[str, Any] | None:
+    """Draw by how much each distribution grew or shrank, most first; None where none did."""
+    rows = [(one.name, one.after - one.before) for one in changes if one.after != one.before][:_LONGEST_BARS]
+    return _bars([name for name, _ in rows], [grown for _, grown in rows], [signed(grown) for _, grown in rows])
+
+
+def signed(grown: int) -> str:
+    """Return a difference in bytes as people say it."""
+    return f"{'−' if grown < 0 else '+'}{size(abs(grown))}"  # noqa: RUF001 - a minus, not a hyphen
+
+
+def _treemap(name: str, leaves: Iterable[Leaf]) -> dict[str, Any] | None:
+    from plotly import graph_objects
+
+    root = grow(name, leaves)
+    if not root.size:
+        return None
+    colours = _colours(root)
+    nodes = list(walk(root))
+    trace = graph_objects.Treemap(
+        ids=[identity for identity, _, _ in nodes],
+        parents=[parent for _, parent, _ in nodes],
+        labels=[_plain(node.label) for _, _, node in nodes],
+        values=[node.size for _, _, node in nodes],
+        text=[size(node.size) for _, _, node in nodes],
+        customdata=[f"{node.files} file{'s' * (node.files != 1)}" for _, _, node in nodes],
+        marker={
+            "colors": [colours.get(node.group, "rgba(0,0,0,0)") for _, _, node in nodes],
+            "cornerradius": 4,
+            "pad": {"t": 24, "l": 3, "r": 3, "b": 3},
+            "line": {"width": 1},
+            "depthfade": "reversed",
+        },
+        branchvalues="total",
+        maxdepth=_DEPTH,
+        sort=True,
+        texttemplate="%{label}<br>%{text}",
+        hovertemplate="<b>%{label}</b><br>%{text} · %{customdata}<br>%{percentRoot:.1%} of all<extra></extra>",
+        tiling={"packing": "squarify", "pad": 2, "squarifyratio": 1.2},
+        pathbar={"visible": True, "thickness": 28, "edgeshape": ">"},
+    )
+    figure: dict[str, Any] = graph_objects.Figure(trace, layout={"template": None}).to_plotly_json()
+    return figure
+
+
+def _bars(names: Sequence[str], values: Sequence[float], texts: Sequence[str]) -> dict[str, Any] | None:
+    if not names:
+        return None
+    from plotly import graph_objects
+
+    trace = graph_objects.Bar(
+        y=[_plain(name) for name in names],
+        x=list(values),
+        text=list(texts),
+        orientation="h",
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="<b>%{y}</b><br>%{text}<extra></extra>",
+        meta=["grown" if value > 0 else "shrunk" for value in values],
+    )
+    layout = {
+        "template": None,
+        "height": 60 + 30 * len(names),
+        "yaxis": {"autorange": "reversed", "automargin": True, "ticklen": 8, "showgrid": False, "type": "category"},
+        "xaxis": {"visible": False, "zeroline": True},
+        "bargap": 0.3,
+    }
+    figure: dict[str, Any] = graph_objects.Figure(trace, layout=layout).to_plotly_json()
+    return figure
+
+
+def _colours(root: Node) -> dict[str, str]:
+    """Give the largest groups a colour each."""
+    names = sorted(root.children, key=lambda name: (-root.children[name].size, name))
+    own = dict(zip(names, _PALETTE, strict=False))
+    return {name: own.get(name, _OTHER) for name in names}
+
+
+def _plain(text: str) -> str:
+    """Return *text* so that plotly, which knows some of HTML, shows it as it is."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

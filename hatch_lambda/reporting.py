@@ -1,0 +1,166 @@
+"""Write the report of a package: the document, the page, and the bill of materials.
+
+It looks into the zip itself, so it says what is really in there, whoever made it.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hatch_lambda import install, verify
+from hatch_lambda.archive.read import unpack
+from hatch_lambda.errors import ConfigurationError, MissingToolError, machine_errors
+from hatch_lambda.target import Architecture, Target, runtimes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from packaging.markers import Environment
+
+    from hatch_lambda.model import Finding, Tree
+    from hatch_lambda.report import Package
+    from hatch_lambda.report.document import Report
+
+DOCUMENT, PAGE, SBOM = "report.json", "report.html", "sbom.cdx.json"
+
+_EXTENSION = re.compile(r".*\.cpython-3(\d+)-(x86_64|aarch64)-linux-gnu\.so")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A report, and the files that hold it."""
+
+    report: Report
+    document: Path
+    page: Path
+    sbom: Path
+
+
+def require_extra() -> None:
+    """Raise MissingToolError unless all is installed that a report needs."""
+    try:
+        import cyclonedx  # noqa: F401
+        import plotly  # noqa: F401
+    except ImportError as error:
+        raise MissingToolError(
+            f"{error.name} is not installed, which reports are made with",
+            hint="pip install 'hatch-lambda[report]'",
+        ) from error
+
+
+@machine_errors()
+def write_report(
+    package: Package | Path,
+    folder: Path,
+    *,
+    previous: Path | None = None,
+    coldstart: Path | None = None,
+    epoch: int | None = None,
+) -> Written:
+    """Write the report of a zip, or of a package that was just built, to *folder*.
+
+    It compares the package with that of the report *previous*, or of the one that is in *folder* already. Each
+    file is whole, and takes the old one's place when all of them are done.
+    """
+    require_extra()
+    from hatch_lambda.report.coldstart import import_times
+    from hatch_lambda.report.document import encode
+    from hatch_lambda.report.facts import report_of
+    from hatch_lambda.report.inventory import take_inventory
+    from hatch_lambda.report.page import page
+    from hatch_lambda.report.sbom import sbom
+
+    earlier = _read(previous or folder / DOCUMENT, must_exist=previous is not None)
+    times = import_times(coldstart) if coldstart is not None else None
+    made, path = (None, package) if isinstance(package, Path) else (package, package.path)
+    with tempfile.TemporaryDirectory(prefix="hatch-lambda-") as work:
+        tree = unpack(path, Path(work) / "package")
+        owners = None if made is None else {file.path: file.distribution for file in made.tree}
+        inventory = take_inventory(path, tree, owners=owners, removed=made.metadata if made else {})
+        target = verify.Told(runtime=made.runtime, architecture=made.architecture) if made else _tell_target(tree)
+        report = report_of(
+            path.name,
+            inventory,
+            package=made,
+            target=target,
+            findings=made.findings if made else [*_findings(tree, inventory.size)],
+            imports=times,
+            previous=earlier,
+        )
+    contents = {
+        DOCUMENT: encode(report),
+        PAGE: page(report),
+        SBOM: sbom(report, inventory, _wheels(made), _environment(target), epoch),
+    }
+    _write(folder, contents)
+    return Written(report=report, document=folder / DOCUMENT, page=folder / PAGE, sbom=folder / SBOM)
+
+
+def _read(path: Path, *, must_exist: bool) -> Report | None:
+    """Read an earlier report. One of another form is passed over, and what is none is not overwritten."""
+    import msgspec
+
+    from hatch_lambda.report.document import Report
+
+    if not path.exists() and not must_exist:
+        return None
+    content = path.read_bytes()
+    try:
+        return msgspec.json.decode(content, type=Report)
+    except msgspec.MsgspecError as error:
+        if not must_exist and content.lstrip()[:1] == b"{" and b'"generator": "hatch-lambda ' in content:
+            return None
+        raise ConfigurationError(
+            f"{path}: not a report of this version of hatch-lambda: {error}", hint="name another file or folder"
+        ) from error
+
+
+def _findings(tree: Tree, size: int) -> Iterator[Finding]:
+    yield from verify.check_unzipped(tree)
+    yield from verify.check_zipped(size)
+
+
+def _tell_target(tree: Tree) -> verify.Told:
+    """Tell what a package is for by the tags of its wheels, else by the names of its extension modules."""
+    told = verify.tell_target(install.read_tags(tree))
+    names = Counter(match.groups() for file in tree if (match := _EXTENSION.fullmatch(file.path)))
+    if not names:
+        return told
+    minor, machine = names.most_common(1)[0][0]
+    architecture = next(one.value for one in Architecture if one.machine == machine)
+    return verify.Told(runtime=told.runtime or f"python3.{minor}", architecture=told.architecture or architecture)
+
+
+def _environment(target: verify.Told) -> Environment:
+    """Return the markers' values on *target*, where it is not known those of the newest runtime."""
+    known = runtimes()
+    runtime = known.get(target.runtime or "") or [*known.values()][-1]
+    return Target(runtime=runtime, architecture=Architecture(target.architecture or "x86_64")).markers
+
+
+def _wheels(package: Package | None) -> Mapping[str, tuple[str, str]]:
+    """Return the file name and the SHA-256 of each locked wheel, by the distribution's name."""
+    if package is None or package.pinned is None:
+        return {}
+    from hatch_lambda.locks.pylock import parse
+
+    return {
+        entry.name: (wheel.filename, wheel.hashes["sha256"])
+        for entry in parse(package.pinned, package.inputs["lock"]).packages
+        for wheel in entry.wheels or ()
+        if "sha256" in wheel.hashes
+    }
+
+
+def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as work:
+        for name, content in contents.items():
+            (Path(work) / name).write_bytes(content)
+        for name in contents:
+            (Path(work) / name).replace(folder / name)
