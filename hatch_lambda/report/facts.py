@@ -82,7 +82,7 @@ def report_of(  # noqa: PLR0913 - each comes from elsewhere
             for found in findings
             if found.code not in _OF_THE_MACHINE
         ],
-        imports=list(imports) if imports is not None else None,
+        imports=None if imports is None else sorted(imports, key=lambda time: (-time.self_ms, time.name)),
         comparison=None,
         files=[
             PackagedFile(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
-import json
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING, Any
 
 from hatch_lambda.report import charts
-from hatch_lambda.report.text import size
+from hatch_lambda.report.markup import Cell, as_json, escaped, nothing, prose, section, size, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 
 _PERCENT = 100
 _SHOWN_FOLDERS = 30
-_Cell = tuple[str, object]
-"""What a cell shows, as HTML, and what it is sorted by."""
 
 
 def page(report: Report) -> bytes:
@@ -34,20 +30,20 @@ def page(report: Report) -> bytes:
     facts = report.package
     title = " ".join(filter(None, (facts.name or facts.file, facts.version)))
     parts = {
-        "title": _text(title),
+        "title": escaped(title),
         "policy": _policy(plotly, script),
         "style": style,
-        "chips": "".join(f"<li>{_text(chip)}</li>" for chip in _chips(report)),
+        "chips": "".join(f"<li>{escaped(chip)}</li>" for chip in _chips(report)),
         "cards": _cards(report),
-        "findings": _findings(report),
-        "stages": _stages(report),
-        "rules": _rules(report),
-        "distributions": _distributions(report),
-        "imports": _imports(report),
-        "comparison": _comparison(report.comparison),
+        "findings": section("Findings", _findings(report)),
+        "stages": section("Stages", _stages(report)) if report.stages else "",
+        "rules": section("What slimming took, and why", _rules(report)) if report.stages else "",
+        "distributions": section("Distributions", _distributions(report)),
+        "imports": section("Import times", _imports(report)),
+        "comparison": section("Since the previous package", _comparison(report.comparison)),
         "digests": _digests(report),
-        "generator": _text(f"Made by {report.generator}. The page needs no network."),
-        "data": _json(_data(report)),
+        "generator": escaped(f"Made by {report.generator}. The page needs no network."),
+        "data": as_json(_data(report, title)),
         "plotly": plotly,
         "script": script,
     }
@@ -61,10 +57,10 @@ def _policy(*scripts: str) -> str:
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
 
 
-def _data(report: Report) -> dict[str, Any]:
+def _data(report: Report, title: str) -> dict[str, Any]:
     built = report.package.name is not None
     return {
-        "contents": charts.contents(report),
+        "contents": charts.contents(report, title),
         "removed": charts.removed(report),
         "imports": charts.imports(report.imports or ()),
         "growth": charts.growth(report.comparison.distributions) if report.comparison else None,
@@ -83,7 +79,7 @@ def _data(report: Report) -> dict[str, Any]:
 
 def _chips(report: Report) -> Iterable[str]:
     facts = report.package
-    return filter(None, (facts.runtime, facts.architecture, facts.file))
+    return filter(None, (facts.runtime, facts.architecture, facts.file if facts.name else None))
 
 
 def _cards(report: Report) -> str:
@@ -106,83 +102,78 @@ def _card(name: str, value: str, meter: tuple[int, int, str] | None = None, note
     if meter is not None:
         amount, quota, what = meter
         note = f"{amount * _PERCENT / quota:.0f} % of {what}, {size(quota)}"
-        bar = f'<meter min="0" max="{quota}" high="{quota}" optimum="0" value="{amount}">{_text(note)}</meter>'
-    return f"<div><dt>{name}</dt><dd>{_text(value)}{bar}<small>{_text(note)}</small></dd></div>"
+        bar = f'<meter min="0" max="{quota}" high="{quota}" optimum="0" value="{amount}">{escaped(note)}</meter>'
+    return f"<div><dt>{name}</dt><dd>{escaped(value)}{bar}<small>{escaped(note)}</small></dd></div>"
 
 
 def _findings(report: Report) -> str:
     if not report.findings:
-        body = '<p class="empty">No findings.</p>'
-    else:
-        entries = (
-            f'<li><span class="badge {"remark" if found.severity == "note" else found.severity}">'
-            f"{found.severity} {_text(found.code)}</span>"
-            f"<span>{f'<code>{_text(found.path)}</code>: ' if found.path else ''}{_text(found.message)}</span>"
-            + (f'<span class="why">{_text(found.hint)}</span>' if found.hint else "")
-            + "</li>"
-            for found in report.findings
-        )
-        body = f'<ul class="findings panel">{"".join(entries)}</ul>'
-    return f'<section aria-labelledby="findings-title"><h2 id="findings-title">Findings</h2>{body}</section>'
+        return nothing("No findings.")
+    entries = (
+        f'<li><span class="badge {found.severity}">{found.severity} {escaped(found.code)}</span>'
+        f"<span>{f'<code>{escaped(found.path)}</code>: ' if found.path else ''}{prose(found.message)}</span>"
+        + (f'<span class="why">{prose(found.hint)}</span>' if found.hint else "")
+        + "</li>"
+        for found in report.findings
+    )
+    return f'<ul class="findings panel">{"".join(entries)}</ul>'
 
 
 def _stages(report: Report) -> str:
-    if not report.stages:
-        return _nothing("Another tool made this package: what happened before is not known.")
     rows = [
-        [(_text(stage.name), stage.name), (f"{stage.files:,}", stage.files), (size(stage.bytes), stage.bytes)]
+        [(escaped(stage.name), stage.name), (f"{stage.files:,}", stage.files), (size(stage.bytes), stage.bytes)]
         for stage in report.stages
     ]
-    return _table(["Stage", "Files", "Size"], rows)
+    return table(["Stage", "Files", "Size"], rows)
 
 
 def _rules(report: Report) -> str:
     if not report.rules:
-        return _nothing("No rule took anything, as far as is known.")
-    rows: list[list[_Cell]] = [
+        return nothing("No rule took anything.")
+    rows: list[list[Cell]] = [
         [
-            (f'{_text(rule.name)}<span class="why">{_text(rule.reason)}</span>', rule.name),
+            (f'{escaped(rule.name)}<span class="why">{prose(rule.reason)}</span>', rule.name),
             (f"{rule.files:,}", rule.files),
             (size(rule.bytes_saved), rule.bytes_saved),
         ]
         for rule in report.rules
     ]
-    return _table(["Rule", "Files", "Saved"], rows)
+    return table(["Rule", "Files", "Saved"], rows)
 
 
 def _distributions(report: Report) -> str:
     if not report.distributions:
-        return _nothing("No distribution is in the package.")
-    rows: list[list[_Cell]] = [
+        return nothing("No distribution is in the package.")
+    names = ["Distribution", "Version", "Licence", "Files", "Size", "Zipped", *(["Removed"] if report.stages else [])]
+    rows: list[list[Cell]] = [
         [
-            (_text(one.name), one.name),
-            (_text(one.version or "?"), one.version or ""),
-            (_text(one.licence or "not said"), one.licence or ""),
+            (escaped(one.name), one.name),
+            (escaped(one.version or "?"), one.version or ""),
+            (escaped(one.licence or "not said"), one.licence or ""),
             (f"{one.files:,}", one.files),
             (size(one.bytes), one.bytes),
             (size(one.zipped_bytes), one.zipped_bytes),
-            (size(one.removed_bytes) if one.removed_bytes else "none", one.removed_bytes),
-        ]
+            (size(one.removed_bytes), one.removed_bytes),
+        ][: len(names)]
         for one in report.distributions
     ]
-    names = ["Distribution", "Version", "Licence", "Files", "Size", "Zipped", "Removed"]
-    return _table(names, rows, text={2}, sortable=True)
+    return table(names, rows, words=(2,), sortable=True)
 
 
 def _imports(report: Report) -> str:
     if report.imports is None:
-        return _nothing("Not measured. `hatch-lambda coldstart` measures it, and `--coldstart FILE` shows it here.")
+        return nothing("Not measured. `hatch-lambda coldstart` measures it, and `--coldstart FILE` shows it here.")
     if not report.imports:
-        return _nothing("No import was seen.")
+        return nothing("No import was seen.")
     total = sum(time.self_ms for time in report.imports)
     return (
         f'<p class="note">{total:.0f} ms while the handler is imported, by distribution.</p>'
-        '<div class="panel chart" id="imports-chart" role="img" aria-label="Bars of import times"></div>'
-        + _table(
-            ["Distribution", "Own, ms", "With all that it imports, ms"],
+        + _chart("imports", "Import times by distribution, longest first")
+        + table(
+            ["Distribution", "Own, ms", "Cumulative, ms"],
             [
                 [
-                    (_text(time.name), time.name),
+                    (escaped(time.name), time.name),
                     (f"{time.self_ms:.1f}", time.self_ms),
                     (f"{time.cumulative_ms:.1f}", time.cumulative_ms),
                 ]
@@ -195,43 +186,45 @@ def _imports(report: Report) -> str:
 
 def _comparison(comparison: Comparison | None) -> str:
     if comparison is None:
-        return _nothing("Nothing to compare with. The next report in the same folder says here what grew.")
+        return nothing("Nothing to compare with. The next report in the same folder says here what grew.")
     counts = (
         f"{comparison.added:,} files came, {comparison.removed:,} went, {comparison.changed:,} changed"
         f" since {comparison.file} ({size(comparison.bytes)} zipped, {size(comparison.unzipped_bytes)} unzipped)."
     )
-    note = f'<p class="note">{_text(counts)}</p>'
+    note = f'<p class="note">{escaped(counts)}</p>'
     if not comparison.distributions and not comparison.folders:
         return note
-    chart = '<div class="panel chart" id="growth-chart" role="img" aria-label="Bars of what grew and shrank"></div>'
     has_chart = any(one.before != one.after for one in comparison.distributions)
     return (
         note
-        + (chart if has_chart else "")
+        + (_chart("growth", "Distributions that grew or shrank, most first") if has_chart else "")
         + _growth("Distribution", comparison.distributions)
         + _growth("Folder", comparison.folders[:_SHOWN_FOLDERS])
     )
 
 
+def _chart(name: str, label: str) -> str:
+    return f'<div class="panel chart" role="img" aria-label="{label}"><div id="{name}-chart"></div></div>'
+
+
 def _growth(what: str, changes: Sequence[Growth]) -> str:
-    rows: list[list[_Cell]] = []
+    rows: list[list[Cell]] = []
     for one in changes:
         grown = one.after - one.before
         versions = ""
         if one.version_before != one.version_after:
-            versions = (
-                f'<span class="why">{_text(one.version_before or "new")} → {_text(one.version_after or "gone")}</span>'
-            )
+            step = f"{one.version_before or 'new'} → {one.version_after or 'gone'}"
+            versions = f'<span class="why">{escaped(step)}</span>'
         colour = "more" if grown > 0 else "less"
         rows.append(
             [
-                (_text(one.name) + versions, one.name),
+                (escaped(one.name) + versions, one.name),
                 (size(one.before), one.before),
                 (size(one.after), one.after),
                 (f'<span class="{colour}">{charts.signed(grown)}</span>', grown),
             ]
         )
-    return _table([what, "Before", "After", "Difference"], rows, sortable=True) if rows else ""
+    return table([what, "Before", "After", "Difference"], rows, sortable=True) if rows else ""
 
 
 def _digests(report: Report) -> str:
@@ -242,45 +235,4 @@ def _digests(report: Report) -> str:
         "Content": facts.content_sha256,
         **report.inputs,
     }
-    return "".join(f"<dt>{_text(name)}</dt><dd><code>{_text(value)}</code></dd>" for name, value in rows.items())
-
-
-def _table(
-    names: Sequence[str],
-    rows: Iterable[Sequence[_Cell]],
-    *,
-    text: frozenset[int] | set[int] = frozenset(),
-    sortable: bool = False,
-) -> str:
-    def heading(column: int, name: str) -> str:
-        kind = ' class="text"' if column in text else ""
-        return f'<th scope="col"{kind}>{f"<button type=button>{name}</button>" if sortable else name}</th>'
-
-    def cell(column: int, shown: str, value: object) -> str:
-        key = f' data-value="{_text(str(value))}"' if sortable else ""
-        if column == 0:
-            return f'<th scope="row"{key}>{shown}</th>'
-        return f"<td{' class=text' if column in text else ''}{key}>{shown}</td>"
-
-    head = "".join(heading(column, name) for column, name in enumerate(names))
-    body = "".join(f"<tr>{''.join(cell(column, *one) for column, one in enumerate(row))}</tr>" for row in rows)
-    return (
-        '<div class="panel" tabindex="0" role="region" aria-label="Table">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _nothing(text: str) -> str:
-    """Say why there is nothing; what stands in backquotes is a command."""
-    pieces = text.split("`")
-    shown = (f"<code>{_text(piece)}</code>" if number % 2 else _text(piece) for number, piece in enumerate(pieces))
-    return f'<p class="empty">{"".join(shown)}</p>'
-
-
-def _text(text: str) -> str:
-    return html.escape(text)
-
-
-def _json(document: object) -> str:
-    """Return JSON that may stand in a script element, whatever is in it."""
-    return json.dumps(document, separators=(",", ":")).replace("<", "\\u003c")
+    return "".join(f"<dt>{escaped(name)}</dt><dd><code>{escaped(value)}</code></dd>" for name, value in rows.items())

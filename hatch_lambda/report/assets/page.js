@@ -2,6 +2,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
+  const frame = document.getElementById("frame");
   const map = document.getElementById("map");
   const where = document.getElementById("where");
   const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -18,8 +19,8 @@
     const paper = { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font, hoverlabel };
     const traces = figure.data.map((trace) => {
       if (trace.type === "treemap") {
-        const line = { ...trace.marker.line, color: card.backgroundColor };
-        return { ...trace, marker: { ...trace.marker, line }, pathbar: { ...trace.pathbar, textfont: font } };
+        const colours = trace.ids.map((id) => (id === trace.ids[0] ? ink : trace.textfont.color));
+        return { ...trace, textfont: { ...trace.textfont, color: colours }, pathbar: { ...trace.pathbar, textfont: font } };
       }
       const probe = (name) => style(document.querySelector(`.probe .${name}`)).color;
       const colours = { grown: probe(figure.signed ? "more" : "plain"), shrunk: probe("less") };
@@ -53,10 +54,8 @@
       `${shown(named(id, "labels"))}: ${named(id, "text")}, ${share.toFixed(1)} % of all, ${named(id, "customdata")}${place}`;
   }
   function mark() {
-    const width = tree.trace.ids.map((id) => (id === below(level)[chosen] ? 4 : 1));
-    const plain = style(document.querySelector(".cards > div")).backgroundColor;
-    const ink = style(document.body).color;
-    const color = width.map((size) => (size > 1 ? ink : plain));
+    const width = tree.trace.marker.line.width.map((plain, at) => (tree.trace.ids[at] === below(level)[chosen] ? 4 : plain));
+    const color = width.map((size) => (size > 1 ? "#ffffff" : tree.trace.marker.line.color));
     return Plotly.restyle(map, { "marker.line.width": [width], "marker.line.color": [color] });
   }
   function go(id) {
@@ -72,7 +71,7 @@
     tell(choices[chosen], `${chosen + 1} of ${choices.length}`);
     mark();
   }
-  map.addEventListener("keydown", (event) => {
+  frame.addEventListener("keydown", (event) => {
     if (!tree) return;
     const actions = {
       ArrowRight: () => choose(1),
@@ -94,7 +93,7 @@
     const nothing = document.getElementById("nothing");
     document.getElementById("about").textContent = data.about[view];
     document.getElementById("about").hidden = !figure;
-    map.hidden = !figure;
+    frame.hidden = !figure;
     nothing.hidden = Boolean(figure);
     nothing.textContent = data.nothing[view];
     where.textContent = "";
@@ -140,9 +139,10 @@
       // Room for the numbers beside the bars, on both sides where they go both ways.
       const values = traces[0].x;
       const most = Math.max(...values.map(Math.abs));
-      const range = [Math.min(...values) < 0 ? -1.35 * most : 0, Math.max(...values) > 0 ? 1.25 * most : 0];
+      const range = [Math.min(...values) < 0 ? -1.6 * most : 0, Math.max(...values) > 0 ? 1.5 * most : 0];
+      place.style.height = `${layout.height}px`;
       Plotly.react(place, traces, { ...layout, xaxis: { ...layout.xaxis, range, fixedrange: true },
-        yaxis: { ...layout.yaxis, fixedrange: true } }, { ...config, staticPlot: false });
+        yaxis: { ...layout.yaxis, fixedrange: true } }, config);
     }
   }
 
