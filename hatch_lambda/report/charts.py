@@ -104,7 +104,7 @@ def _treemap(name: str, leaves: Iterable[Leaf]) -> dict[str, Any] | None:
         hovertemplate="<b>%{label}</b><br>%{text} · %{customdata}<br>%{percentRoot:.1%} of all<extra></extra>",
         textfont={"color": "#ffffff", "size": 13},
         tiling={"packing": "squarify", "pad": 2, "squarifyratio": 1.2},
-        pathbar={"visible": True, "thickness": 28, "edgeshape": ">"},
+        pathbar={"visible": False},
     )
     figure: dict[str, Any] = graph_objects.Figure(
         trace, layout={"template": None, "uniformtext": _LEGIBLE}

@@ -5,7 +5,6 @@
   const frame = document.getElementById("frame");
   const map = document.getElementById("map");
   const where = document.getElementById("where");
-  const still = matchMedia("(prefers-reduced-motion: reduce)");
   const night = matchMedia("(prefers-color-scheme: dark)");
   const config = { displayModeBar: false, responsive: true };
 
@@ -20,7 +19,7 @@
     const traces = figure.data.map((trace) => {
       if (trace.type === "treemap") {
         const colours = trace.ids.map((id) => (id === trace.ids[0] ? ink : trace.textfont.color));
-        return { ...trace, textfont: { ...trace.textfont, color: colours }, pathbar: { ...trace.pathbar, textfont: font } };
+        return { ...trace, textfont: { ...trace.textfont, color: colours } };
       }
       const probe = (name) => style(document.querySelector(`.probe .${name}`)).color;
       const colours = { grown: probe(figure.signed ? "more" : "plain"), shrunk: probe("less") };
@@ -47,6 +46,20 @@
   const named = (id, field) => tree.trace[field][tree.index.get(id)];
   const shown = (text) => new DOMParser().parseFromString(text, "text/html").body.textContent;
 
+  // Buttons for the way from the top to here.
+  function showWay() {
+    const way = [];
+    for (let id = level; id; id = named(id, "parents")) way.unshift(id);
+    const steps = way.map((id) => {
+      const step = document.createElement("button");
+      step.type = "button";
+      step.textContent = shown(named(id, "labels"));
+      if (id === level) step.setAttribute("aria-current", "location");
+      else step.addEventListener("click", () => go(id));
+      return step;
+    });
+    document.getElementById("crumbs").replaceChildren(...steps);
+  }
   function tell(id, position) {
     const share = (100 * named(id, "values")) / named(tree.top, "values");
     const place = position ? ` (${position})` : "";
@@ -62,6 +75,7 @@
     level = id;
     chosen = -1;
     tell(id);
+    showWay();
     return Plotly.restyle(map, { level: [id] }).then(mark);
   }
   function choose(step) {
@@ -98,28 +112,22 @@
     nothing.textContent = data.nothing[view];
     where.textContent = "";
     tree = null;
+    document.getElementById("crumbs").replaceChildren();
     if (!figure) return Promise.resolve();
     const { traces, layout } = themed(figure);
     tree = grow(traces[0]);
     level = tree.index.has(level) ? level : tree.top;
     traces[0].level = level;
     chosen = -1;
+    showWay();
     return Plotly.react(map, traces, layout, config).then(() => {
       map.removeAllListeners("plotly_treemapclick");
-      map.on("plotly_treemapclick", (click) => {
-        const next = click.nextLevel;
-        if (next === undefined || !tree.index.has(next)) {
-          tell(click.points[0].id);
-          return false;
-        }
-        if (still.matches) {
-          go(next);
-          return false;
-        }
-        level = next;
-        chosen = -1;
-        tell(next);
-        return undefined;
+      map.on("plotly_treemapclick", ({ points: [{ id }] }) => {
+        // A file is looked at in its folder. The chart's own way down would be animated, whoever minds.
+        const folder = below(id).length ? id : named(id, "parents");
+        go(folder === level && folder === id ? named(id, "parents") || id : folder);
+        tell(id);
+        return false;
       });
     });
   }
