@@ -76,7 +76,6 @@ def write_report(
     from hatch_lambda.report.sbom import sbom
 
     earlier = _read(previous or folder / DOCUMENT, must_exist=previous is not None)
-    times = import_times(coldstart) if coldstart is not None else None
     made, path = (None, package) if isinstance(package, Path) else (package, package.path)
     with tempfile.TemporaryDirectory(prefix="hatch-lambda-") as work:
         tree = unpack(path, Path(work) / "package")
@@ -89,7 +88,7 @@ def write_report(
             package=made,
             target=target,
             findings=made.findings if made else [*_findings(tree, inventory.size)],
-            imports=times,
+            imports=None if coldstart is None else import_times(coldstart, inventory.size),
             previous=earlier,
         )
     contents = {

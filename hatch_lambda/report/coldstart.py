@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,13 +13,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def import_times(path: Path) -> list[ImportTime]:
-    """Read the import times by distribution. Raises ConfigurationError for a file that has none."""
+class _Import(msgspec.Struct):
+    of: str
+    self_ms: float
+    cumulative_ms: float
+
+
+class _Package(msgspec.Struct):
+    imports: list[_Import]
+    zip_bytes: int | None = None
+
+
+class _Measured(msgspec.Struct):
+    packages: list[_Package]
+
+
+def import_times(path: Path, zip_bytes: int) -> list[ImportTime]:
+    """Read the import times by distribution of the zip that has *zip_bytes*, or else of the first that was measured.
+
+    Raises ConfigurationError for a file that has none.
+    """
     try:
-        document: Any = json.loads(path.read_bytes())
-        return msgspec.convert(document["imports"], list[ImportTime])
-    except (ValueError, TypeError, KeyError, msgspec.ValidationError) as error:
+        measured = msgspec.json.decode(path.read_bytes(), type=_Measured).packages
+    except msgspec.MsgspecError:
+        measured = []
+    if not measured:
         raise ConfigurationError(
-            f"{path}: no import times by distribution in it",
-            hint="make it with `hatch-lambda coldstart ZIP --json`",
-        ) from error
+            f"{path}: no import times by distribution in it", hint="make it with `hatch-lambda coldstart ZIP --json`"
+        )
+    ours = next((one for one in measured if one.zip_bytes == zip_bytes), measured[0])
+    return [ImportTime(name=one.of, self_ms=one.self_ms, cumulative_ms=one.cumulative_ms) for one in ours.imports]

@@ -48,7 +48,7 @@ def grow(name: str, leaves: Iterable[Leaf]) -> Node:
             node.files += 1
     finest = root.size / _FINEST
     for group in root.children.values():
-        _gather(group, min(finest, group.size / _FINEST_OF_GROUP))
+        _gather(group, min(finest, group.size / _FINEST_OF_GROUP), is_group=True)
     return root
 
 
@@ -60,11 +60,15 @@ def walk(node: Node, place: str = "") -> Iterator[tuple[str, str, Node]]:
         yield from walk(child, f"{place}\0{key}" if place else key)
 
 
-def _gather(node: Node, finest: float) -> None:
-    """Put the smallest children of each folder together, and folders that hold one folder with it."""
-    while len(node.children) == 1 and next(iter(node.children.values())).children:
-        (only,) = node.children.values()
-        node.label = node.label if only.label == node.label else f"{node.label}/{only.label}"
+def _gather(node: Node, finest: float, *, is_group: bool = False) -> None:
+    """Put the smallest children of each folder together, and folders that hold one folder with it.
+
+    A group keeps its name.
+    """
+    while len(node.children) == 1 and (only := next(iter(node.children.values()))).children:
+        if is_group and only.label != node.label:
+            break
+        node.label = node.label if is_group else f"{node.label}/{only.label}"
         node.children = only.children
     small = [key for key, child in node.children.items() if child.size < finest]
     if len(small) > 1:

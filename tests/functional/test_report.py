@@ -265,8 +265,9 @@ def test_a_file_that_is_no_report_is_left_alone(tmp_path):
 def test_import_times_are_shown_longest_first(tmp_path):
     """As `hatch-lambda coldstart --json` measured them."""
     made = make_zip(tmp_path / "a.zip", {"a.py": ""})
-    times = [{"name": name, "self_ms": ms, "cumulative_ms": 2 * ms} for name, ms in (("short", 1.0), ("long", 20.0))]
-    (tmp_path / "times.json").write_text(json.dumps({"imports": times}))
+    times = [{"of": name, "self_ms": ms, "cumulative_ms": 2 * ms} for name, ms in (("short", 1.0), ("long", 20.0))]
+    packages = [{"zip_bytes": 1, "imports": []}, {"zip_bytes": made.stat().st_size, "imports": times}]
+    (tmp_path / "times.json").write_text(json.dumps({"packages": packages}))
     written = api.write_report(made, tmp_path / "report", coldstart=tmp_path / "times.json")
     assert [time.name for time in written.report.imports] == ["long", "short"]
 

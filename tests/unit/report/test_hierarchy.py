@@ -48,4 +48,4 @@ def test_a_small_distribution_has_its_details_too():
 def test_folders_that_hold_one_folder_are_one_step():
     """Nobody wants to click through them."""
     leaves = [leaf("six", "google/api/v1/a.py", 5), leaf("six", "google/api/v1/b.py", 5)]
-    assert [node.label for _, _, node in walk(grow("all", leaves))] == ["all", "six/google/api/v1", "a.py", "b.py"]
+    assert [node.label for _, _, node in walk(grow("all", leaves))] == ["all", "six", "google/api/v1", "a.py", "b.py"]
