@@ -25,7 +25,7 @@ _ARGUMENTS = (
 
 
 @contextmanager
-def browser(profile):
+def browser(profile, *arguments):
     """Give a Chromium with the new, empty folder *profile*, or skip where there is none."""
     programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
     if None in programs:
@@ -36,7 +36,7 @@ def browser(profile):
 
     options = webdriver.ChromeOptions()
     options.binary_location, driver_path = programs
-    for argument in (*_ARGUMENTS, f"--user-data-dir={profile}"):
+    for argument in (*_ARGUMENTS, *arguments, f"--user-data-dir={profile}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(driver_path))

@@ -58,7 +58,10 @@
       else step.addEventListener("click", () => go(id));
       return step;
     });
+    // At the top a sentence takes their place.
     document.getElementById("crumbs").replaceChildren(...steps);
+    document.getElementById("crumbs").hidden = level === tree.top;
+    document.getElementById("about").hidden = level !== tree.top;
   }
   function tell(id, position) {
     const share = (100 * named(id, "values")) / named(tree.top, "values");
@@ -112,7 +115,7 @@
     nothing.textContent = data.nothing[view];
     where.textContent = "";
     tree = null;
-    document.getElementById("crumbs").replaceChildren();
+    document.getElementById("crumbs").hidden = true;
     if (!figure) return Promise.resolve();
     const { traces, layout } = themed(figure);
     tree = grow(traces[0]);
