@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.functional.browser import browser, pretend
 
-HEIGHT = 1120
+HEIGHT = 1108
 """Pixels down to the end of the treemap."""
 
 
