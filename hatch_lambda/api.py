@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hatch_lambda.model import Change
     from hatch_lambda.report import Package, Slimmed
     from hatch_lambda.reporting import Written
+    from hatch_lambda.savings import Saving
     from hatch_lambda.slimming import Decision
 
 _SECONDS = re.compile(r"[0-9]{1,10}")
@@ -132,6 +133,19 @@ def explain(
         [change for change in changes if concerns(change.path)],
         [decision for decision in decisions if concerns(decision.file.path)],
     )
+
+
+def rules(
+    project: str | os.PathLike[str] = ".", *, progress: Progress | None = None, **settings: Any
+) -> tuple[Saving, ...]:
+    """Return the rules of slimming, and for a project that has a lock, what each saves or would save.
+
+    Nothing is built, and no lock is made. Raises HatchLambdaError.
+    """
+    from hatch_lambda.savings import savings
+
+    read = Project.read(Path(project), overrides(settings))
+    return savings(read, Source(), context(os.environ, open_cache(os.environ, read), progress))
 
 
 def clean(project: str | os.PathLike[str] = ".", *, dry_run: bool = False) -> list[Path]:

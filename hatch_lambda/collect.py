@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hatch_lambda import archive, compiling, install, locks, parts, slimming, verify
+from hatch_lambda import archive, compiling, install, locks, parts, verify
 from hatch_lambda.model import Tree
 from hatch_lambda.policies import lock_policy, project_policy, slim_policy, strip_policy
 from hatch_lambda.report.journal import Journal
@@ -156,7 +156,7 @@ class _Attempt:
         cache, key = self.run.context.cache, self._key
         if not parts.is_known(cache, key):
             return None, False
-        influence = slimming.influence(self.building.result().tree)
+        influence = self.run.influence(self.building.result().tree)
         stored = parts.load(cache, key, influence)
         return stored, stored is None and not self.is_last and parts.is_crowded(cache, key, influence)
 
@@ -168,7 +168,7 @@ class _Attempt:
         packer = run.packer()
         tree = run.slim(dependencies, own, packer)
         if self._is_too_much(tree):
-            parts.note_crowded(run.context.cache, self._key, slimming.influence(own))
+            parts.note_crowded(run.context.cache, self._key, run.influence(own))
             return None
         if len(tree):
             verify.raise_errors(verify.check_unzipped(tree))
@@ -176,7 +176,7 @@ class _Attempt:
         section = archive.write_section(tree, run.work / "section", packer, self.timestamp)
         run.journal.mark("zip", tree)
         part = parts.Part.of(section, tree, run.journal)
-        return parts.store(run.context.cache, self._key, slimming.influence(own), part, run.work / "section")
+        return parts.store(run.context.cache, self._key, run.influence(own), part, run.work / "section")
 
     def _is_too_much(self, tree: Tree) -> bool:
         return not self.is_last and tree.size > UNZIPPED_QUOTA

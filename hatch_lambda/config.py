@@ -5,16 +5,18 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
+from hatch_lambda.data import load
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.settings import TABLE, Settings
 from hatch_lambda.target import Architecture, runtimes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _MEANT = {"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "aarch64": "arm64"}
 
@@ -40,8 +42,9 @@ def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None)
     problems: list[Problem] = []
     fields = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
 
-    def where(key: str) -> str:
-        return f"option `{key}`" if key in given else f"{TABLE}.{key}"
+    def where(key: str, *inner: str) -> str:
+        place = ".".join([key, *inner])
+        return f"option `{place}`" if key in given else f"{TABLE}.{place}"
 
     for key, value in {**table, **given}.items():
         if key not in fields:
@@ -52,6 +55,8 @@ def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None)
             values[field.name] = msgspec.convert(value, field.type)
         except msgspec.ValidationError as error:
             problems.append(Problem(where=where(key), what=_explain(key, value, field.type, in_words(error))))
+    problems += _unknown_rules(values.get("rules", {}), partial(where, "rules"))
+    problems += _unknown_data(values.get("data", {}), partial(where, "data"))
     problems += _unknown_runtime(values.get("runtime"), where("runtime"))
     if problems:
         raise ConfigurationError(
@@ -69,6 +74,27 @@ def _unknown_runtime(runtime: str | None, where: str) -> Iterator[Problem]:
             where=where,
             what=f"{runtime!r} is not a Lambda runtime for Python{meant or known}",
         )
+
+
+def _unknown_rules(rules: Mapping[str, bool], where: Callable[[str], str]) -> Iterator[Problem]:
+    known = [rule["name"] for rule in load("rules.toml")["rule"]] if rules else []
+    for name in rules:
+        if name not in known:
+            meant = _did_you_mean(name, known) or " (`hatch-lambda rules` lists them)"
+            yield Problem(where=where(name), what=f"there is no such rule{meant}")
+
+
+def _unknown_data(data: Mapping[str, object], where: Callable[[str], str]) -> Iterator[Problem]:
+    known = {entry["name"]: entry for entry in load("services.toml")["library"]} if data else {}
+    for name, choice in data.items():
+        if name not in known:
+            meant = _did_you_mean(name, known) or f" (known: {', '.join(known)})"
+            yield Problem(where=where(name), what=f"there is no such library{meant}")
+        elif isinstance(choice, str) and choice != "auto":
+            yield Problem(where=where(name), what=f"expected a list of names or 'auto', got {choice!r}")
+        elif choice == "auto" and "functions" not in known[name]:
+            what = known[name]["what"]
+            yield Problem(where=where(name), what=f"code does not tell which {what}s it needs; list them")
 
 
 def _explain(key: str, value: object, expected: object, error: str) -> str:

@@ -11,7 +11,7 @@ from hatch_lambda import __version__, archive, collect, compiling, install, lock
 from hatch_lambda.cache import Cache
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.model import Finding, Severity, Tree
-from hatch_lambda.policies import project_policy
+from hatch_lambda.policies import project_policy, slim_policy
 from hatch_lambda.report import Package, Slimmed
 from hatch_lambda.report.journal import Journal
 from hatch_lambda.run import Context, Run, Source
@@ -49,6 +49,8 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         run = Run(settings=project.settings, context=context, work=work, journal=journal)
         taken = collect.take(project, source, timestamp, run)
         own, stored, own_tree, tree = taken.project, taken.dependencies, taken.own_tree, taken.tree
+        paths = stored.part.tree(stored.file)
+        journal.findings += slimming.check_requests(own.tree, paths, slim_policy(project.settings))
         journal.findings += verify.check_handler(tree, project.settings.handler)
         journal.findings += verify.check_unzipped(tree)
         verify.raise_errors(journal.findings)

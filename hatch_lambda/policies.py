@@ -49,9 +49,16 @@ def slim_policy(settings: Settings) -> SlimPolicy:
         dist_info=settings.dist_info,
         keep_dist_info=settings.keep_dist_info,
         scripts=settings.scripts,
+        aggressive=settings.aggressive,
+        rules=tuple(sorted(settings.rules.items())),
+        data=tuple(sorted(settings.data.items())),
     )
 
 
 def strip_policy(settings: Settings) -> StripPolicy:
     """Return the strip stage's."""
-    return StripPolicy(enabled=settings.strip, exclude=settings.strip_exclude)
+    return StripPolicy(
+        enabled=settings.strip,
+        exclude=settings.strip_exclude,
+        realign=settings.rules.get("realign-segments", settings.aggressive),
+    )

@@ -78,6 +78,10 @@ class Run:
         decisions = slimming.plan(Tree.of([*tree, *beside]), slim_policy(self.settings))
         return [decision for decision in decisions if not decision.file.project]
 
+    def influence(self, project: Tree) -> str:
+        """Return a digest of what of the *project* can change the decisions about its dependencies."""
+        return slimming.influence(project, slim_policy(self.settings))
+
     def slim_project(self, own: Tree, dependencies: Tree) -> Tree:
         """Do the same to the project's own files."""
         return self._slim(own, lambda: self.decide_project(own, dependencies))
@@ -117,7 +121,9 @@ class Run:
                 jobs=context.jobs,
                 then=packer.begin if packer else None,
             )
-            kept, changes = slimming.apply(plan())
+            decisions = tuple(plan())
+            kept, changes = slimming.apply(decisions)
+            self.journal.findings += slimming.check_decisions(decisions)
             install.refuse_conflicts(kept)
             compiling = pool.submit(self._compile, kept)
             self.journal.metadata |= slimming.removed_metadata(tree, kept)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from hatch_lambda.data import load
 from hatch_lambda.settings import TABLE, Settings
 from hatch_lambda.target import runtimes
 
@@ -15,6 +16,9 @@ def schema() -> dict[str, Any]:
     (root,), components = msgspec.json.schema_components([Settings], ref_template="#/definitions/{name}")
     own = components.pop(Settings.__name__)
     own["properties"] = {name: _inlined(entry, components) for name, entry in own["properties"].items()}
+    for key, names in (("rules", load("rules.toml")["rule"]), ("data", load("services.toml")["library"])):
+        own["properties"][key]["propertyNames"] = {"enum": [entry["name"] for entry in names]}
+    own["properties"]["data"]["additionalProperties"]["anyOf"][0] = {"enum": ["auto"]}
     own["properties"]["runtime"]["anyOf"] = [{"enum": list(runtimes())}, {"type": "null"}]
     assert root == {"$ref": f"#/definitions/{Settings.__name__}"}
     return {

@@ -77,6 +77,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     keep_dist_info: Annotated[
         tuple[str, ...], Meta(description='Distributions whose metadata stays under `dist-info = "remove"`.')
     ] = ()
+    aggressive: Annotated[
+        bool, Meta(description="Whether the rules apply that are off by default; `hatch-lambda rules` lists them.")
+    ] = False
+    rules: Annotated[
+        dict[str, bool], Meta(description="Rules to turn on or off by name, such as `{ py-typed = true }`.")
+    ] = msgspec.field(default_factory=dict)
+    data: Annotated[
+        dict[str, str | tuple[str, ...]],
+        Meta(
+            description="Services, documents or locales to keep of a library's data, by library: a list of names, or"
+            ' `"auto"` for those that code asks for.'
+        ),
+    ] = msgspec.field(default_factory=dict)
     strip: Annotated[bool, Meta(description="Strip symbols and debugging information from shared objects.")] = True
     strip_exclude: Annotated[
         Patterns,

@@ -214,6 +214,14 @@ def decisions(path: str, taken: Sequence[Change], judged: Sequence[Decision], *,
         _print(f"{decision.file.path}{owner}: {verdict} by {decision.rule}{pattern}: {decision.reason}")
 
 
+def listing(lines: Iterable[str], document: dict[str, Any], *, as_json: bool) -> None:
+    """Print *lines*, or the *document* that says the same to programs."""
+    if as_json:
+        _print_json(document)
+    else:
+        _print_lines(lines)
+
+
 def cleaned(paths: Iterable[Path], *, dry_run: bool) -> None:
     """Print what was removed, or would be."""
     for path in paths:

@@ -22,10 +22,10 @@ class Outcome:
     reason: str | None = None
 
 
-def strip_file(source: Path, destination: Path) -> Outcome:
+def strip_file(source: Path, destination: Path, *, realign: bool = False) -> Outcome:
     """Write what is left of *source* to *destination*, if it is smaller and proven."""
     try:
-        stripped = _strip_proven(source)
+        stripped = _strip_proven(source, realign=realign)
     except Unstrippable as refusal:
         return Outcome(reason=refusal.reason)
     if stripped is None:
@@ -35,16 +35,16 @@ def strip_file(source: Path, destination: Path) -> Outcome:
     return Outcome(size=len(stripped))
 
 
-def _strip_proven(source: Path) -> bytearray | None:
+def _strip_proven(source: Path, *, realign: bool) -> bytearray | None:
     """Return the stripped content of *source*, or None where there is nothing to gain. Raises Unstrippable.
 
     The map is unmapped with its last view, so it is not closed by hand: views outlive a refusal's traceback.
     """
     with source.open("rb") as stream:
         data = memoryview(mmap(stream.fileno(), 0, access=ACCESS_READ))
-    decided = plan(data)
+    decided = plan(data, realign=realign)
     if decided.size >= len(data):
         return None
     stripped = apply(data, decided)
-    prove(data, stripped)
+    prove(data, stripped, realigned=decided.page_aligned)
     return stripped

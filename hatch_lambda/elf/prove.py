@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _EHDR_END = 64
 _PHENTSIZE = 56
+_P_ALIGN = 48
+"""Where in a program header its alignment is: the last field."""
 _SHENTSIZE = 64
 _PAGE = 4096
 _PT_LOAD = 1
@@ -105,24 +107,25 @@ class _View:
         self.sections = [_Section(_name(names, row[0]), *row[1:]) for row in rows]
 
 
-def prove(original: bytes | bytearray | memoryview, stripped: bytes | bytearray) -> None:
+def prove(original: bytes | bytearray | memoryview, stripped: bytes | bytearray, *, realigned: bool = False) -> None:
     """Raise Unstrippable unless *stripped* is *original* as far as a loader can tell.
 
     Every segment has its bytes, addresses, sizes and flags; every offset is congruent to its address for
     the real alignment; every allocated section is there, under its index. *original* is a file that
-    :func:`hatch_lambda.elf.read.read` accepted.
+    :func:`hatch_lambda.elf.read.read` accepted. Of a *realigned* one, a segment may be aligned to a page where it
+    was aligned to more.
     """
     try:
         before, after = _View(memoryview(original)), _View(memoryview(stripped))
     except (error, OverflowError) as problem:
         raise Unstrippable("the proof failed: a table lies outside of the file") from problem
-    _prove_headers(before, after)
+    _prove_headers(before, after, realigned=realigned)
     for old, new in zip(before.segments, after.segments, strict=True):
         _prove_segment(before, after, stripped, old, new)
     _prove_sections(before, after, stripped)
 
 
-def _prove_headers(before: _View, after: _View) -> None:
+def _prove_headers(before: _View, after: _View, *, realigned: bool) -> None:
     """Prove that but p_offset, and the places and counts of tables, every field is what it was."""
     _require(before.data[:32] == after.data[:32], "the ELF header changed")
     _require(before.data[48:60] == after.data[48:60], "the ELF header changed")
@@ -130,9 +133,12 @@ def _prove_headers(before: _View, after: _View) -> None:
         old, new = before.phoff + index * _PHENTSIZE, after.phoff + index * _PHENTSIZE
         same = (
             before.data[old : old + 8] == after.data[new : new + 8]
-            and before.data[old + 16 : old + _PHENTSIZE] == after.data[new + 16 : new + _PHENTSIZE]
+            and before.data[old + 16 : old + _P_ALIGN] == after.data[new + 16 : new + _P_ALIGN]
         )
         _require(same, "a program header changed")
+        was, now = before.segments[index], after.segments[index]
+        changed = realigned and was.type == _PT_LOAD and was.align > _PAGE == now.align
+        _require(was.align == now.align or changed, "a segment's alignment changed")
 
 
 def _prove_segment(before: _View, after: _View, stripped: bytes | bytearray, old: _Segment, new: _Segment) -> None:

@@ -29,7 +29,8 @@ _OTHER_TYPES = {
     2: "it is a program with fixed addresses",
     4: "it is a core dump",
 }
-_MACHINES = {62: "x86_64", 183: "aarch64"}
+AARCH64 = 183
+_MACHINES = {62: "x86_64", AARCH64: "aarch64"}
 _MOST_SECTIONS = 0xFF00 - 1
 """SHN_LORESERVE, less one for a new ``.shstrtab``."""
 _PN_XNUM = 0xFFFF

@@ -33,6 +33,8 @@ class StripPolicy:
     enabled: bool
     exclude: tuple[str, ...]
     """Gitignore patterns over paths in the package."""
+    realign: bool = False
+    """Whether to align the segments of arm64 objects to the pages of Lambda's kernel."""
 
 
 def strip_tree(  # noqa: PLR0913 - each is of another owner
@@ -67,7 +69,7 @@ def strip_tree(  # noqa: PLR0913 - each is of another owner
         file, reason = objects[number], self_check(objects[number].path, paths)
         if not reason:
             destination = _destination(folder, number)
-            outcome = strip_file(file.source, destination)
+            outcome = strip_file(file.source, destination, realign=policy.realign)
             reason = outcome.reason
             if outcome.size is not None:
                 file = replace(file, source=destination, size=outcome.size)

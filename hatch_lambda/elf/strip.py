@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hatch_lambda.elf.read import (
+    AARCH64,
     EHDR,
     EHDR_SIZE,
     PAGE,
@@ -87,6 +88,8 @@ class Plan:
     """The new ``.shstrtab``."""
     name_offsets: Mapping[bytes, int]
     """Where in it each name begins."""
+    page_aligned: bool
+    """Whether segments may be aligned to no more than a page."""
 
     @property
     def names_offset(self) -> int:
@@ -109,28 +112,34 @@ class Plan:
         return min(offset, run.end) - run.shift
 
 
-def strip(data: bytes | bytearray | memoryview) -> bytearray:
+def strip(data: bytes | bytearray | memoryview, *, realign: bool = False) -> bytearray:
     """Return *data* without symbols and debugging information; the result may be the larger one.
 
     Raises Unstrippable, and nothing else, for input that must stay as it is. Stripping twice changes
     nothing. :func:`hatch_lambda.elf.prove.prove` checks the result.
     """
     view = memoryview(data)
-    return apply(view, plan(view))
+    return apply(view, plan(view, realign=realign))
 
 
-def plan(data: memoryview) -> Plan:
-    """Decide what of *data* is kept and where it goes. Raises Unstrippable."""
+def plan(data: memoryview, *, realign: bool = False) -> Plan:
+    """Decide what of *data* is kept and where it goes. Raises Unstrippable.
+
+    With *realign*, the segments of aarch64 objects, which linkers align to the 64 KiB of the largest pages that
+    the architecture knows, are aligned to the pages that Lambda has.
+    """
     elf = read(data)
+    page_aligned = realign and elf.header.e_machine == AARCH64
     kept = [index for index in range(1, len(elf.sections)) if _is_kept(elf, index)]
     order = _order(elf, kept)
     names, name_offsets = _join_names([*(elf.names[index] for index in order if index), _SHSTRTAB])
     return Plan(
         elf=elf,
-        runs=_slide(_ranges(elf, kept)),
+        runs=_slide(_ranges(elf, kept, page_aligned=page_aligned)),
         order=order,
         names=names,
         name_offsets=name_offsets,
+        page_aligned=page_aligned,
     )
 
 
@@ -153,6 +162,8 @@ def apply(data: memoryview, plan: Plan) -> bytearray:
     EHDR.pack_into(result, 0, *header)
     for index, segment in enumerate(plan.elf.segments):
         moved = segment._replace(p_offset=plan.moved(segment.p_offset))
+        if plan.page_aligned and segment.p_type == PT_LOAD:
+            moved = moved._replace(p_align=min(segment.p_align, PAGE))
         PHDR.pack_into(result, header.e_phoff + index * PHDR_SIZE, *moved)
     return result
 
@@ -186,14 +197,14 @@ def _order(elf: Elf, kept: list[int]) -> tuple[int, ...]:
     )
 
 
-def _ranges(elf: Elf, kept: list[int]) -> Iterator[Range]:
+def _ranges(elf: Elf, kept: list[int], *, page_aligned: bool) -> Iterator[Range]:
     """Yield every range of bytes that must be in the result."""
     yield Range(0, EHDR_SIZE, PAGE)
     yield Range(elf.header.e_phoff, elf.header.e_phoff + len(elf.segments) * PHDR_SIZE, 8)
     for segment in elf.segments:
         if segment.p_filesz or segment.p_type == PT_LOAD:
             end = segment.p_offset + segment.p_filesz
-            yield Range(segment.p_offset, end, max(segment.p_align, PAGE))
+            yield Range(segment.p_offset, end, PAGE if page_aligned else max(segment.p_align, PAGE))
     for section in (elf.sections[index] for index in kept):
         if section.file_size:
             end = section.sh_offset + section.sh_size

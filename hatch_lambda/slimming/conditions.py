@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from hatch_lambda.slimming.code import Texts, is_managed, is_module, is_source
 from hatch_lambda.slimming.imports import Candidate, reached
+from hatch_lambda.slimming.linking import linked
 from hatch_lambda.slimming.mentions import Mentions
+from hatch_lambda.slimming.names import Words
 from hatch_lambda.slimming.rules import Rule, Unless
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ class Ask:
     pattern: str
     folder: str | None
     """The folder for whose sake the file would go, where the pattern is one of a folder."""
+    copies: tuple[str, ...] = ()
+    """The paths of the files beside it that have its content, and its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,14 @@ def settle(undecided: Sequence[Undecided], kept: Sequence[File], texts: Texts) -
     if rest:
         found |= reached(rest, [*kept, *spared], texts, mentions)
     sources += [item.file for item in undecided if item.file.path in found and is_source(item.file)]
-    conditions = _Conditions(found=found, mentions=mentions, readers=_readers(undecided, sources, texts))
+    libraries = [item.file for item in undecided if any(ask.rule.unless is Unless.LINKED for ask in item.asks)]
+    conditions = _Conditions(
+        found=found,
+        mentions=mentions,
+        readers=_readers(undecided, sources, texts),
+        users=_users(undecided, sources, texts),
+        linked=linked(libraries, kept) if libraries else set(),
+    )
     for item in undecided:
         yield item.file, conditions.outcome(item)
 
@@ -105,6 +116,22 @@ def _readers(
     return found
 
 
+def _users(undecided: Sequence[Undecided], sources: Sequence[File], texts: Texts) -> dict[tuple[str | None, str], str]:
+    """Find the code, outside of a file's distribution, that has a rule's words: its path, by the same key."""
+    wanted = {
+        (item.file.distribution, ask.rule.name): ask.rule for item in undecided for ask in item.asks if ask.rule.words
+    }
+    found: dict[tuple[str | None, str], str] = {}
+    for key, rule in wanted.items():
+        words = Words(rule.words)
+        family = {key[0], *rule.family}
+        others = (file for file in sources if file.distribution not in family)
+        user = next((file for file in others if words.search(texts.of(file))), None)
+        if user is not None:
+            found[key] = user.path
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Conditions:
     """What is known about the code that stays."""
@@ -112,13 +139,15 @@ class _Conditions:
     found: dict[str, str]
     mentions: Mentions
     readers: dict[tuple[str | None, str], str]
+    users: dict[tuple[str | None, str], str]
+    linked: set[str]
 
     def outcome(self, item: Undecided) -> Outcome:
         spared: Outcome | None = None
         removed: Outcome | None = None
         for ask in item.asks:
             rule = ask.rule
-            if reason := self._spares(rule, item.file):
+            if reason := self._spares(ask, item.file):
                 spared = Outcome(kept=True, rule=rule.name, reason=reason, pattern=ask.pattern)
             else:
                 removed = Outcome(kept=False, rule=rule.name, reason=rule.reason, pattern=ask.pattern)
@@ -126,16 +155,31 @@ class _Conditions:
         assert outcome is not None
         return outcome
 
-    def _spares(self, rule: Rule, file: File) -> str | None:
-        if rule.unless is Unless.IMPORTED:
+    def _spares(self, ask: Ask, file: File) -> str | None:
+        if path := self.users.get((file.distribution, ask.rule.name)):
+            return f"{path} may use it"
+        if ask.rule.unless is Unless.IMPORTED:
             return self.found.get(file.path)
-        if rule.unless is Unless.DOTNET:
+        if ask.rule.unless is Unless.DOTNET:
             return "an assembly of .NET, which Linux can load" if is_managed(file) else None
-        if rule.unless is Unless.READ_AT_RUN_TIME:
-            if path := self.readers.get((file.distribution, rule.name)):
-                return f"{path} reads such files"
-            if path := self.mentions.of_name(file):
-                return f"named in a string of {path}"
-            if path := self.mentions.of_suffix(file):
-                return f"{path} computes the names of such files"
+        if ask.rule.unless is Unless.READ_AT_RUN_TIME:
+            return self._read(ask.rule, file)
+        return self._loaded(ask, file) if ask.rule.unless is Unless.LINKED else None
+
+    def _read(self, rule: Rule, file: File) -> str | None:
+        if path := self.readers.get((file.distribution, rule.name)):
+            return f"{path} reads such files"
+        if path := self.mentions.of_name(file):
+            return f"named in a string of {path}"
+        if path := self.mentions.of_suffix(file):
+            return f"{path} computes the names of such files"
+        return None
+
+    def _loaded(self, ask: Ask, file: File) -> str | None:
+        if file.path.rpartition("/")[2] in self.linked:
+            return "a library that stays loads it by this name"
+        if path := self.mentions.of_name(file) or self.mentions.of_suffix(file):
+            return f"{path} may load it by its name"
+        if ask.rule.copies and not any(path.rpartition("/")[2] in self.linked for path in ask.copies):
+            return "nothing tells by which of its names it is loaded"
         return None

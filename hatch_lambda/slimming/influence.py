@@ -9,33 +9,38 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from hatch_lambda.slimming.code import is_module, is_source
+from hatch_lambda.slimming.code import Texts, is_module, is_source
 from hatch_lambda.slimming.dist_info import locate, reads_file_lists
 from hatch_lambda.slimming.names import Words
-from hatch_lambda.slimming.rules import Unless, default_rules
+from hatch_lambda.slimming.rules import Unless
+from hatch_lambda.slimming.services import asks, libraries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatch_lambda.model import Tree
+    from hatch_lambda.slimming.plan import SlimPolicy
 
 
-def influence(project: Tree) -> str:
+def influence(project: Tree, policy: SlimPolicy) -> str:
     """Return a digest (SHA-256) of all in the files of *project* that ``plan`` asks about dependencies.
 
     That is code that has the name of a folder that goes unless it is imported, or asks for lists of files; entry
-    points; and the names from which imports start.
+    points; the names from which imports start; the rules that code, or a library, of the project's stops; and the
+    data that its code asks for.
     """
     digest = hashlib.sha256()
-    for line in _lines(project):
+    for line in _lines(project, policy):
         digest.update(f"{line}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _lines(project: Tree) -> Iterator[str]:
+def _lines(project: Tree, policy: SlimPolicy) -> Iterator[str]:
+    rules = policy.active_rules
+    texts = Texts()
     folders = {
         folder.strip("/").rpartition("/")[2]
-        for rule in default_rules()
+        for rule in rules
         if rule.unless is Unless.IMPORTED
         for folder in rule.folders
     }
@@ -46,7 +51,17 @@ def _lines(project: Tree) -> Iterator[str]:
         if place is not None and place[1] == "entry_points.txt":
             yield f"{file.path} {hashlib.sha256(file.source.read_bytes()).hexdigest()}"
         elif is_source(file) or is_module(file):
-            text = file.source.read_bytes()
+            text = texts.of(file)
             concerns = is_source(file) and (words.search(text) or reads_file_lists(file.distribution, text))
             if concerns or not folders.isdisjoint(file.parts[:-1]):
                 yield f"{file.path} {hashlib.sha256(text).hexdigest()}"
+        if ".so" in file.path:
+            yield f"{file.path} {hashlib.sha256(texts.of(file)).hexdigest()}"
+    for rule in rules:
+        if rule.words:
+            used = any(is_source(file) and Words(rule.words).search(texts.of(file)) for file in project)
+            yield f"{rule.name} {used}"
+    for key, choice in policy.data:
+        if choice == "auto":
+            asked = [request.names for request in asks(libraries()[key], project, texts)]
+            yield f"{key} {None in asked} {sorted(frozenset().union(*filter(None, asked)))}"

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Literal
 from packaging.utils import canonicalize_name
 
 from hatch_lambda.model import Change, Stage, Tree
+from hatch_lambda.slimming.asking import Asking
 from hatch_lambda.slimming.code import ELF_MAGIC, Texts, begins_with, is_source
-from hatch_lambda.slimming.conditions import Ask, Undecided, settle
+from hatch_lambda.slimming.conditions import Undecided, settle
 from hatch_lambda.slimming.dist_info import FILE_LISTS, Metadata, classify, is_leftover, locate, reads_file_lists
 from hatch_lambda.slimming.patterns import ProjectPatterns
-from hatch_lambda.slimming.rules import default_rules, folders_that_hold
+from hatch_lambda.slimming.rules import active_rules
+from hatch_lambda.slimming.services import RULE, select
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from hatch_lambda.model import File
+    from hatch_lambda.slimming.conditions import Ask
     from hatch_lambda.slimming.rules import Rule
+    from hatch_lambda.slimming.services import Choice
 
 _SCRIPTS = "bin/"
 
@@ -36,6 +40,17 @@ class SlimPolicy:
     """Distributions, in any spelling, whose metadata stays (as under ``minimal``) with ``remove``."""
     scripts: bool = False
     """Whether the commands of dependencies, in ``bin/``, stay."""
+    aggressive: bool = False
+    """Whether the optional rules apply."""
+    rules: tuple[tuple[str, bool], ...] = ()
+    """Rules that are on or off by themselves."""
+    data: tuple[tuple[str, Choice], ...] = ()
+    """What stays of a library's data, by its key in ``data/services.toml``."""
+
+    @property
+    def active_rules(self) -> tuple[Rule, ...]:
+        """The rules that apply, in their order."""
+        return active_rules(default=self.append_default_patterns, aggressive=self.aggressive, chosen=dict(self.rules))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +63,21 @@ class Decision:
     reason: str
     pattern: str | None = None
     """The pattern that decided, where one did."""
+    unsure: str | None = None
+    """The path of code because of which nobody can tell whether the file is needed."""
 
 
 def plan(tree: Tree, policy: SlimPolicy) -> tuple[Decision, ...]:
     """Decide about every file of *tree*, in its order.
 
     The first that has something to say decides: what no package may have, the project's patterns, the policies
-    for metadata and commands, the default rules. Where a rule depends on what stays, it is asked last. Reads
-    Python code and compiled modules, changes nothing. Raises ConfigurationError for a pattern that is none.
+    for metadata and commands, the rules. Where a rule depends on what stays, it is asked last; and what is left
+    is asked whether it is data that the project does without. Reads Python code and compiled modules, changes
+    nothing. Raises ConfigurationError for a pattern that is none, and for data that is not there.
     """
     patterns = ProjectPatterns.of(policy.patterns)
-    rules = default_rules() if policy.append_default_patterns else ()
-    folders = folders_that_hold(tree, rules)
+    rules = tuple(rule for rule in policy.active_rules if rule.stage == Stage.SLIM.value)
+    asking = Asking.of(tree, rules)
     keep_metadata = {canonicalize_name(name) for name in policy.keep_dist_info}
     decided: dict[str, Decision] = {}
     undecided: list[Undecided] = []
@@ -70,9 +88,12 @@ def plan(tree: Tree, policy: SlimPolicy) -> tuple[Decision, ...]:
             or _by_metadata(file, policy, keep_metadata)
             or _by_scripts(file, policy)
         )
-        if decision is None:
-            asks = [ask for rule in rules if (ask := _ask(rule, file, folders))]
-            if any(ask.rule.unless for ask in asks):
+        if decision is None or decision.reason == Metadata.FOR_PROGRAMS.value:
+            asks = asking.about(file, metadata=decision is not None)
+            if decision is not None and not asks:
+                decided[file.path] = decision
+                continue
+            if any(ask.rule.unless or ask.rule.words for ask in asks):
                 undecided.append(Undecided(file=file, asks=tuple(asks)))
                 continue
             decision = _by_rules(file, asks)
@@ -84,6 +105,7 @@ def plan(tree: Tree, policy: SlimPolicy) -> tuple[Decision, ...]:
             file=file, kept=outcome.kept, rule=outcome.rule, reason=outcome.reason, pattern=outcome.pattern
         )
     _keep_file_lists(decided, texts)
+    _leave_data_out(decided, policy, texts)
     return tuple(decided[file.path] for file in tree)
 
 
@@ -140,16 +162,7 @@ def _by_scripts(file: File, policy: SlimPolicy) -> Decision | None:
     return Decision(file=file, kept=False, rule="scripts", reason=reason)
 
 
-def _ask(rule: Rule, file: File, folders: Collection[tuple[str, str]]) -> Ask | None:
-    if not rule.may_ask(file) or (pattern := rule.match(file)) is None:
-        return None
-    found = rule.folder(file.path)
-    if rule.holds and (found is None or (rule.name, found[0]) not in folders):
-        return None
-    return Ask(rule=rule, pattern=pattern, folder=found[0] if found else None)
-
-
-def _by_rules(file: File, asks: list[Ask]) -> Decision:
+def _by_rules(file: File, asks: Sequence[Ask]) -> Decision:
     if not asks:
         return Decision(file=file, kept=True, rule="default", reason="no rule asks for its removal")
     last = asks[-1]
@@ -175,3 +188,15 @@ def _keep_file_lists(decided: dict[str, Decision], texts: Texts) -> None:
             for entry in lists:
                 decided[entry.file.path] = Decision(file=entry.file, kept=True, rule="dist-info", reason=reason)
             return
+
+
+def _leave_data_out(decided: dict[str, Decision], policy: SlimPolicy, texts: Texts) -> None:
+    """Remove the data of libraries that the project does without, but for what its own patterns keep."""
+    if not policy.data:
+        return
+    kept = [decision.file for decision in decided.values() if decision.kept]
+    for selection in select(policy.data, kept, texts):
+        for file in kept:
+            if (name := selection.library.item(file)) is not None and decided[file.path].rule != "patterns":
+                stays, reason = selection.judge(name)
+                decided[file.path] = Decision(file=file, kept=stays, rule=RULE, reason=reason, unsure=selection.unsure)

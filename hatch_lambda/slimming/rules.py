@@ -15,7 +15,7 @@ from hatch_lambda.data import load
 from hatch_lambda.slimming.code import begins_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pathspec.pattern import RegexPattern
 
@@ -31,6 +31,7 @@ class Unless(str, Enum):
     IMPORTED = "imported"
     READ_AT_RUN_TIME = "read-at-run-time"
     DOTNET = "dotnet"
+    LINKED = "linked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,20 @@ class Rule:
     """A folder matches only if one of these names (``fnmatch``) is somewhere below it."""
     all_files: bool = False
     """Whether it asks for the project's files and those of no distribution, too."""
+    optional: bool = False
+    """Whether it is off unless the project turns it on."""
+    metadata: bool = False
+    """Whether it asks for files in ``*.dist-info`` alone."""
+    stage: str = "slim"
+    """The stage that carries it out: only those of the slim stage have patterns."""
+    words: tuple[str, ...] = ()
+    """It asks for nothing where code of the project or of another distribution has one of these words."""
+    family: frozenset[str] = frozenset()
+    """Distributions whose code does not count for that, either."""
+    beside: str | None = None
+    """A file matches only if one with this suffix instead of its own is beside it."""
+    copies: bool = False
+    """A file matches only if another in its folder has the same content, and the program asks for that one."""
 
     def may_ask(self, file: File) -> bool:
         """Tell whether *file* is of the kind that default rules may touch: what a project ships, it may read."""
@@ -97,16 +112,21 @@ class Rule:
 
 
 @cache
-def default_rules() -> tuple[Rule, ...]:
-    """Return the default rules in their order."""
+def all_rules() -> tuple[Rule, ...]:
+    """Return the rules in their order, the optional ones too."""
     return tuple(_rule(entry) for entry in load("rules.toml")["rule"])
+
+
+def active_rules(*, default: bool, aggressive: bool, chosen: Mapping[str, bool]) -> tuple[Rule, ...]:
+    """Return the rules that are on: by the project's choice of each, else by its kind."""
+    return tuple(rule for rule in all_rules() if chosen.get(rule.name, aggressive if rule.optional else default))
 
 
 def _rule(entry: dict[str, Any]) -> Rule:
     suffixes: list[str] = []
     folders: list[str] = []
     others: list[str] = []
-    for text in entry["patterns"]:
+    for text in entry.get("patterns", ()):
         if suffix := _SUFFIX.fullmatch(text):
             suffixes.append(suffix[1])
         elif _FOLDER.fullmatch(text):
@@ -127,6 +147,13 @@ def _rule(entry: dict[str, Any]) -> Rule:
         spared=frozenset(entry.get("spared", ())),
         holds=tuple(entry.get("holds", ())),
         all_files=entry.get("all-files", False),
+        optional=entry.get("optional", False),
+        metadata=entry.get("metadata", False),
+        stage=entry.get("stage", "slim"),
+        words=tuple(entry.get("words", ())),
+        family=frozenset(entry.get("family", ())),
+        beside=entry.get("beside"),
+        copies=entry.get("copies", False),
     )
 
 

@@ -32,6 +32,9 @@ GOOD = {
     "append-default-patterns": False,
     "dist-info": "remove",
     "keep-dist-info": ["email-validator"],
+    "aggressive": True,
+    "rules": {"py-typed": True, "tests": False},
+    "data": {"botocore": "auto", "googleapiclient": "auto"},
     "strip": False,
     "strip-exclude": ["libcrypto.so"],
     "compression": "smallest",
@@ -99,10 +102,17 @@ def test_a_single_string_is_no_list():
         ("keep_dist_info", [], "there is no such key; did you mean 'keep-dist-info'?"),
         ("Strip", True, "there is no such key; did you mean 'strip'?"),
         ("colour", "red", "there is no such key"),
+        ("rules.py-type", True, "there is no such rule; did you mean 'py-typed'?"),
+        ("rules.beauty", True, "there is no such rule (`hatch-lambda rules` lists them)"),
+        ("data.boto", "auto", "there is no such library; did you mean 'botocore'?"),
+        ("data.numpy", "auto", "there is no such library (known: botocore, googleapiclient, babel, django)"),
+        ("data.babel", "auto", "code does not tell which locales it needs; list them"),
+        ("data.babel", "de", "expected a list of names or 'auto', got 'de'"),
     ],
 )
 def test_a_wrong_word_is_refused_with_what_was_probably_meant(key, value, line):
-    assert problems({key: value}) == [f"tool.lambda-slim.{key}: {line}"]
+    table, _, name = key.partition(".")
+    assert problems({table: {name: value}} if name else {key: value}) == [f"tool.lambda-slim.{key}: {line}"]
 
 
 def test_a_runtime_that_is_nothing_like_one_gets_the_list():

@@ -16,7 +16,7 @@ FLOORS = {
     2: {"settings", "config", "model", "project"},
     3: {"locks", "install", "slimming", "elf", "bytecode", "archive"},
     4: {"verify", "report"},
-    5: {"pipeline", "run", "parts", "policies", "collect", "compiling", "reporting"},
+    5: {"pipeline", "run", "parts", "policies", "collect", "compiling", "reporting", "savings"},
     6: {
         *("hatch_lambda", "__main__", "api", "schema", "cli"),
         *("hooks", "builder", "build_hook", "backend", "hatch_app"),

@@ -23,7 +23,7 @@ def settings_table() -> list[str]:
         if isinstance(default, bool | int):
             shown = f"`{str(default).lower()}`"
         elif not default:
-            shown = "" if default is None else "`[]`"
+            shown = "" if default is None else "`{}`" if isinstance(default, dict) else "`[]`"
         else:
             shown = f'`"{default}"`'
         rows.append(f"| `{key}` | {shown} | {value['description']} |")

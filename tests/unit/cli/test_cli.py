@@ -11,7 +11,7 @@ from hatch_lambda.cli.options import given
 from hatch_lambda.cli.output import decisions, show_error
 from hatch_lambda.errors import HatchLambdaError, LockError
 
-COMMANDS = ["build", "slim", "explain", "clean", "cache", "schema"]
+COMMANDS = ["build", "slim", "explain", "rules", "clean", "cache", "schema"]
 
 
 def test_the_help_lists_the_commands_in_the_order_of_need():

@@ -93,7 +93,7 @@ def test_an_object_that_does_not_get_smaller_stays_without_a_word(make, run):
 
 
 def test_a_failed_proof_keeps_the_original(make, run, monkeypatch):
-    def fail(original, stripped):
+    def fail(original, stripped, *, realigned):
         raise Unstrippable("the proof failed: on purpose")
 
     monkeypatch.setattr(file_module, "prove", fail)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from hatch_lambda.data import load
-from hatch_lambda.slimming.rules import Unless, default_rules
+from hatch_lambda.slimming.rules import Unless, all_rules
 
 PE = b"MZ" + bytes(58) + (64).to_bytes(4, "little") + b"PE\0\0" + bytes(20) + b"\x0b\x02" + bytes(110)
 NATIVE_DLL = PE + bytes(128)
@@ -16,17 +16,20 @@ DOTNET_DLL = PE + bytes(112) + (8192).to_bytes(8, "little") + bytes(8)
 
 def test_every_rule_has_a_name_of_its_own_and_a_reason():
     rules = load("rules.toml")["rule"]
-    known = {"name", "reason", "patterns", "unless", "starts-with", "readers", "spared", "holds", "all-files"}
+    known = {
+        *("name", "reason", "patterns", "unless", "starts-with", "readers", "spared", "holds", "all-files"),
+        *("words", "family", "beside", "copies", "metadata", "optional", "stage"),
+    }
     assert len({rule["name"] for rule in rules}) == len(rules)
     for rule in rules:
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule["name"])
         assert rule["reason"]
-        assert rule["patterns"]
+        assert rule["patterns"] if "stage" not in rule else "patterns" not in rule
         assert set(rule) <= known
 
 
 def test_rules_about_imports_name_folders_only():
-    for rule in default_rules():
+    for rule in all_rules():
         if rule.unless is Unless.IMPORTED:
             assert rule.folders
             assert not rule.suffixes

@@ -1,0 +1,47 @@
+"""The command ``hatch-lambda rules``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hatch_lambda.cli.options import JSON, VERBOSE, given, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hatch_lambda.savings import Saving
+
+
+@click.command(short_help="List the rules of slimming, and what each saves.")
+@click.argument("project", default=".", metavar="[PROJECT]")
+@settings
+@VERBOSE
+@JSON
+def rules(project: str, verbose: bool, as_json: bool, **options: Any) -> None:
+    """List the rules, which of them are on, and what each saves in PROJECT, or would if it were on.
+
+    Where there is no lock file the list is all there is. `-v` tells the reasons.
+    """
+    from hatch_lambda import api
+    from hatch_lambda.cli import output as show
+
+    with show.progress(quiet=as_json, lines=False) as progress:
+        savings = api.rules(project, progress=progress, **given(options))
+    show.listing(_lines(savings, verbose=verbose), {"rules": [saving.to_json() for saving in savings]}, as_json=as_json)
+
+
+def _lines(savings: Sequence[Saving], *, verbose: bool) -> Iterator[str]:
+    """Yield a table of the rules, and below it their reasons."""
+    from hatch_lambda.report.layout import facts, table
+    from hatch_lambda.report.text import size
+
+    rows = [("rule", "by default", "here", "saves")]
+    for saving in savings:
+        states = ("off" if saving.rule.optional else "on", "on" if saving.on else "off")
+        rows.append((saving.rule.name, *states, "" if saving.bytes is None else size(saving.bytes)))
+    yield from table(rows)
+    if verbose:
+        yield ""
+        yield from facts([(saving.rule.name, saving.rule.reason) for saving in savings])
