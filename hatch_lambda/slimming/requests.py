@@ -172,11 +172,14 @@ def _evaluate(given: Sequence[tuple[Token, ...]], calls: Calls, evaluator: Evalu
             by_name[argument[0].text] = argument[2:]
         elif not starred:
             by_place.append(argument)
+    arguments = [
+        by_name.get(parameter) or (by_place[place] if place < len(by_place) else ())
+        for place, parameter in enumerate(calls.parameters)
+    ]
+    if not all(arguments):
+        return None if starred else frozenset()
     chosen: list[Values] = []
-    for place, parameter in enumerate(calls.parameters):
-        argument = by_name.get(parameter) or (by_place[place] if place < len(by_place) else ())
-        if not argument:
-            return None if starred else frozenset()
+    for argument in arguments:
         values = evaluator.values(argument)
         if values is None:
             return None

@@ -54,11 +54,7 @@ class Bindings:
                 bindings._loop(tokens, index)
             elif token.is_name("def", "lambda"):
                 bindings._parameters(tokens, index)
-            elif token.is_operator(":=") and index:
-                bindings._unknown(tokens[index - 1 : index])
-            if token.is_name("as", "class", "def"):
-                bindings._unknown(tokens[index + 1 : index + 2])
-            elif token.is_operator(".") and tokens[index + 1].is_name(*_MUTATORS) and index:
+            elif index and (token.is_operator(":=") or _is_mutation(tokens, index)):
                 bindings._unknown(tokens[index - 1 : index])
         return bindings
 
@@ -79,6 +75,9 @@ class Bindings:
             for index, token in enumerate(statement)
             if token.depth == depth and token.is_operator("=", *_AUGMENTED)
         ]
+        for index, token in enumerate(statement):
+            if token.is_name("as", "class", "def"):
+                self._unknown(statement[index + 1 : index + 2])
         if statement[0].is_name("case"):
             self._unknown(statement)
         if not signs:
@@ -231,6 +230,10 @@ def _ends_loop(token: Token, depth: int) -> bool:
     if token.kind is Kind.NEWLINE or token.is_name(*_ENDS_OF_FOR) or token.is_operator(":"):
         return True
     return token.is_operator(")", "]", "}") and token.depth < depth
+
+
+def _is_mutation(tokens: Sequence[Token], index: int) -> bool:
+    return tokens[index].is_operator(".") and tokens[index + 1].is_name(*_MUTATORS)
 
 
 def _is_dotted(target: Expression) -> bool:

@@ -10,7 +10,7 @@ from hatch_lambda.elf import file as file_module
 from hatch_lambda.elf.read import Unstrippable
 from hatch_lambda.model import File, Severity, Silent, Stage, Tree
 
-from .builder import shared_object
+from .builder import AARCH64, shared_object
 
 SHARED = shared_object()
 POLICY = StripPolicy(enabled=True, exclude=())
@@ -102,6 +102,14 @@ def test_a_failed_proof_keeps_the_original(make, run, monkeypatch):
     assert after == tree
     assert changes == ()
     assert finding.message == "not stripped: the proof failed: on purpose"
+
+
+def test_objects_are_realigned_only_where_the_policy_says_so(make, run):
+    tree = make({"a.so": shared_object(machine=AARCH64, align=0x10000)})
+    plain, *_ = run(tree)
+    realigned, (change,), _ = run(tree, StripPolicy(enabled=True, exclude=(), realign=True))
+    assert realigned.size < plain.size
+    assert change.after == realigned.size
 
 
 def test_an_excluded_object_stays_without_a_finding(make, run):

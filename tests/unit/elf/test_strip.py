@@ -14,7 +14,7 @@ from hatch_lambda.elf.prove import prove
 from hatch_lambda.elf.read import Unstrippable
 from hatch_lambda.elf.strip import strip
 
-from .builder import ALLOC, NOBITS, PT_LOAD, RELA, Builder, shared_object, tables
+from .builder import ALLOC, NOBITS, PT_LOAD, RELA, X86_64, Builder, shared_object, tables
 
 SMALL = shared_object(symbols=200)
 SECTIONS = len(tables(SMALL)[2])
@@ -56,6 +56,26 @@ def test_offsets_stay_congruent_to_addresses_for_the_real_alignment(shared):
     for kind, _, offset, vaddr, *_, align in tables(strip(shared))[1]:
         if kind == PT_LOAD:
             assert (offset - vaddr) % align == 0
+
+
+def test_arm64_segments_are_aligned_to_a_page_on_demand_and_others_never(shared):
+    """Only p_offset and p_align change; what is mapped, and where, does not."""
+    original, plain, realigned = shared, strip(shared), strip(shared, realign=True)
+    assert strip(realigned, realign=True) == realigned
+    if tables(original)[0][2] == X86_64:
+        assert realigned == plain
+        return
+    assert len(realigned) < len(plain) - 0x8000
+    for old, new in zip(tables(original)[1], tables(realigned)[1], strict=True):
+        assert old[:2] + old[3:7] == new[:2] + new[3:7]
+        if new[0] == PT_LOAD:
+            assert (new[2] - new[3]) % new[7] == 0
+            assert new[7] == 0x1000
+        else:
+            assert new[7] == old[7]
+    prove(original, realigned, realigned=True)
+    with pytest.raises(Unstrippable, match="a segment's alignment changed"):
+        prove(original, realigned)
 
 
 def test_allocated_sections_keep_index_address_and_content(shared):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +138,122 @@ def test_scripts_go_unless_asked_for_and_programs_stay(package):
     package.write({"bin/tool": "#!/usr/bin/python\n", "bin/uv": b"\x7fELF"})
     assert package.gone() == {"bin/tool"}
     assert package.gone(scripts=True) == set()
+
+
+ELF = b"\x7fELF\0"
+COPIES = ("pkg/liba.so", "pkg/liba.so.1", "pkg/liba.so.1.2")
+
+
+def test_of_copies_of_a_library_the_one_that_is_linked_stays(package):
+    """Wheels have copies where other systems have links; an object's own name is in each of them."""
+    package.write(dict.fromkeys(COPIES, ELF + b"liba.so.1\0"))
+    package.write({"other/mod.so": ELF + b"libc.so.6\0liba.so.1\0", "pkg/__init__.py": ""}, "other")
+    assert package.gone() == {"pkg/liba.so", "pkg/liba.so.1.2"}
+    assert package.decide()["pkg/liba.so"].rule == "library-copies"
+
+
+@pytest.mark.parametrize("code", ["CDLL('liba.so')", "CDLL(folder + '/liba.so')", "CDLL(f'{name}.so')"])
+def test_a_copy_that_code_opens_stays(package, code):
+    package.write(dict.fromkeys(COPIES, ELF + b"liba.so.1\0"))
+    package.write({"pkg/__init__.py": code, "pkg/mod.so": ELF + b"liba.so.1\0"})
+    assert package.gone() == {"pkg/liba.so.1.2"}
+
+
+def test_copies_of_which_nothing_tells_the_name_stay(package):
+    package.write({**dict.fromkeys(COPIES, ELF + b"liba.so.1\0"), "pkg/__init__.py": "", "pkg/mod.so": ELF})
+    assert package.gone() == set()
+
+
+def test_libraries_of_different_content_are_no_copies(package):
+    package.write({"pkg/liba.so": ELF + b"a", "pkg/liba.so.1": ELF + b"b", "pkg/mod.so": ELF + b"liba.so.1\0"})
+    assert package.gone() == set()
+
+
+def test_catalogues_lose_their_sources_only_where_they_are_compiled(package):
+    package.write({"pkg/de/a.po": "", "pkg/de/a.mo": "", "pkg/fr/a.po": "", "pkg/__init__.py": ""})
+    assert package.gone() == {"pkg/de/a.po"}
+    assert package.decide()["pkg/de/a.po"].rule == "message-sources"
+
+
+@pytest.mark.parametrize("code", ["open('a.po')", "glob('*.po')", "read_po(stream)", "polib.pofile(path)"])
+def test_catalogues_that_their_distribution_reads_stay(package, code):
+    package.write({"pkg/de/a.po": "", "pkg/de/a.mo": "", "pkg/__init__.py": code})
+    assert package.gone() == set()
+
+
+FLIGHT = {
+    "pyarrow/flight.py": "from pyarrow._flight import x",
+    "pyarrow/_flight.cpython-313-x86_64-linux-gnu.so": ELF + b"libarrow_flight.so.26\0libarrow_python_flight.so.26\0",
+    "pyarrow/libarrow_flight.so.26": ELF + b"libarrow_flight.so.26\0",
+    "pyarrow/libarrow_python_flight.so.26": ELF + b"libarrow_flight.so.26\0",
+}
+SUBSTRAIT = {
+    "pyarrow/substrait.py": "",
+    "pyarrow/_substrait.cpython-313-x86_64-linux-gnu.so": ELF + b"libarrow_substrait.so.26\0",
+    "pyarrow/libarrow_substrait.so.26": ELF,
+}
+
+
+def test_optional_rules_are_off_unless_turned_on(package):
+    package.write({**FLIGHT, "pyarrow/__init__.py": "", "pyarrow/py.typed": ""}, "pyarrow")
+    assert package.gone() == set()
+    assert package.gone(rules=(("py-typed", True),)) == {"pyarrow/py.typed"}
+    assert package.gone(aggressive=True) == {*FLIGHT, "pyarrow/py.typed"}
+    assert package.gone(aggressive=True, rules=(("pyarrow-flight", False),)) == {"pyarrow/py.typed"}
+
+
+def test_a_default_rule_can_be_turned_off(package):
+    package.write({"pkg/a.c": "", "pkg/b.pyi": "", "pkg/__init__.py": ""})
+    assert package.gone(rules=(("native-sources", False),)) == {"pkg/b.pyi"}
+    assert package.gone(append_default_patterns=False, rules=(("native-sources", True),)) == {"pkg/a.c"}
+
+
+def test_a_library_that_another_needs_stays_though_its_module_goes(package):
+    package.write(
+        {**SUBSTRAIT, "pyarrow/lib.so": ELF + b"libarrow_substrait.so.26\0", "pyarrow/__init__.py": ""}, "pyarrow"
+    )
+    assert package.gone(aggressive=True) == {*SUBSTRAIT} - {"pyarrow/libarrow_substrait.so.26"}
+
+
+@pytest.mark.parametrize("project", [True, False])
+def test_what_other_code_mentions_stays(package, project):
+    package.write({**FLIGHT, "pyarrow/__init__.py": "import pyarrow.flight"}, "pyarrow")
+    package.write({"app.py": "from pyarrow import flight"}, None if project else "other", project=project)
+    assert package.gone(aggressive=True) == set()
+
+
+def test_licences_of_what_was_compiled_in_go_only_on_demand(package):
+    """The distribution's own stays in any case, and so does all that programs read."""
+    info = {f"dep-1.dist-info/{name}": "" for name in ("METADATA", "entry_points.txt", "licenses/LICENSE")}
+    others = ("licenses/a/tests/LICENSE", "sboms/b.json", "LICENSES_bundled.txt")
+    bundled = {f"dep-1.dist-info/{name}": "" for name in others}
+    package.write({**info, **bundled, "dep.py": ""})
+    assert package.gone() == set()
+    assert package.gone(rules=(("bundled-licences", True),)) == {*bundled}
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "code"),
+    [
+        ("generators", "scipy/special/_precompute/a.py", "import scipy.special._precompute.a"),
+        ("tests", "pkg/tests/a.py", "import pkg.tests.a"),
+        ("tests-singular", "pkg/test/test_a.py", "import pkg.test.test_a"),
+        ("service-examples", "botocore/data/s3/2006-03-01/examples-1.json", "load_data(f'{name}/examples-1')"),
+        ("sample-data", "matplotlib/mpl-data/sample_data/a.csv", "cbook.get_sample_data('a.csv')"),
+        ("example-datasets", "sklearn/datasets/data/iris.csv", "from sklearn.datasets import load_iris"),
+        ("pyarrow-substrait", "pyarrow/substrait.py", "import pyarrow.substrait"),
+    ],
+)
+def test_what_nobody_asks_for_goes_until_somebody_does(package, rule, path, code):
+    package.write({path: "", f"{path.partition('/')[0]}/__init__.py": ""})
+    decision = package.decide(rules=((rule, True),))[path]
+    assert (decision.kept, decision.rule) == (False, rule)
+    package.write({"app.py": code}, None, project=True)
+    assert path in package.kept(rules=((rule, True),))
+
+
+def test_every_rule_stands_in_a_test():
+    """By its name or by what it removes: a rule that nothing tests would one day remove too much."""
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[2].rglob("test_*.py"))
+    missing = [rule.name for rule in all_rules() if f'"{rule.name}"' not in tests]
+    assert missing == []
