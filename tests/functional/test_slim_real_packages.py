@@ -41,7 +41,7 @@ def interpreter():
 class Package:
     """Distributions that were installed for the target, slimmed, and laid out for import."""
 
-    def __init__(self, interpreter, folder, *requirements):
+    def __init__(self, interpreter, folder, *requirements, **policy):
         self.interpreter = interpreter
         self.folder = folder / "slim"
         installed = folder / "installed"
@@ -55,7 +55,7 @@ class Package:
             check=True,
         )
         self.before = read_tree(installed)
-        self.decisions = plan(self.before, SlimPolicy())
+        self.decisions = plan(self.before, SlimPolicy(**policy))
         self.after, self.changes = apply(self.decisions)
         for file in self.after:
             target = self.folder / file.path
@@ -77,6 +77,10 @@ class Package:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def gone(self, rule):
+        """Return what *rule* removes."""
+        return {change.path for change in self.changes if change.rule == rule}
 
     def kept(self, part, root=""):
         """Return the Python modules that stay below folders called *part*."""
@@ -102,7 +106,7 @@ def read_tree(folder):
 
 @pytest.fixture
 def install(interpreter, tmp_path):
-    return lambda *requirements: Package(interpreter, tmp_path, *requirements)
+    return lambda *requirements, **policy: Package(interpreter, tmp_path, *requirements, **policy)
 
 
 def test_the_scientific_stack_works_without_its_tests(install):
@@ -185,3 +189,91 @@ def test_metadata_and_entry_points_are_found(install):
         "jsonschema.validate({'a': 1}, {'type': 'object'}); t.TracerProvider().get_tracer('x')\n"
         "assert entry_points(group='opentelemetry_context'); c.get_current()"
     )
+
+
+def test_pyarrow_works_with_one_of_the_copies_of_its_libraries(install):
+    package = install("pyarrow")
+    copies = package.gone("library-copies")
+    assert {path.partition(".so")[0] for path in copies} >= {"pyarrow/libarrow_python"}
+    package.run(
+        "import pyarrow as pa, pyarrow.parquet as pq, pyarrow.dataset, pyarrow.compute as c, pyarrow.flight, io\n"
+        "import pyarrow.substrait, pyarrow.csv, pyarrow.feather\n"
+        "sink = io.BytesIO(); pq.write_table(pa.table({'a': [1, 2]}), sink); sink.seek(0)\n"
+        "assert c.sum(pq.read_table(sink)['a']).as_py() == 3"
+    )
+
+
+def test_pyarrow_works_without_what_nobody_mentions(install):
+    """Substrait's library is linked, so only its Python part can go; Flight goes whole, by demand."""
+    package = install("pyarrow", aggressive=True)
+    assert any(path.startswith("pyarrow/libarrow_flight.so") for path in package.gone("pyarrow-flight"))
+    assert not any(".so." in path for path in package.gone("pyarrow-substrait"))
+    assert package.after.size < package.before.size - 30_000_000
+    package.run(
+        "import pyarrow as pa, pyarrow.parquet as pq, pyarrow.dataset, pyarrow.compute as c, io\n"
+        "sink = io.BytesIO(); pq.write_table(pa.table({'a': [1, 2]}), sink); sink.seek(0)\n"
+        "assert c.sum(pq.read_table(sink)['a']).as_py() == 3"
+    )
+
+
+def test_botocore_works_without_examples_and_without_the_services_that_were_left_out(install):
+    """It fails with its own error for those, which names the others; credentials have what they need."""
+    package = install("boto3", data=(("botocore", ("s3", "dynamodb")),))
+    assert package.after.size < 6_000_000
+    package.run(
+        "import boto3, botocore.exceptions as e\n"
+        "s = boto3.Session('x', 'x', region_name='eu-west-1')\n"
+        "assert set(s.get_available_services()) == {'s3', 'dynamodb', 'sts', 'sso', 'sso-oidc', 'signin'}\n"
+        "s.client('s3').generate_presigned_url('get_object', Params={'Bucket': 'b', 'Key': 'k'})\n"
+        "s.resource('dynamodb').Table('t'); s.client('s3').get_paginator('list_objects_v2')\n"
+        "s.client('dynamodb').get_waiter('table_exists'); s.client('sts').meta.endpoint_url\n"
+        "str(s.client('s3').get_object.__doc__)\n"
+        "try: s.client('ec2')\n"
+        "except e.UnknownServiceError as error: assert 'dynamodb' in str(error)\n"
+        "else: raise SystemExit('ec2 is there')"
+    )
+
+
+def test_all_of_botocore_works_without_its_examples(install):
+    package = install("boto3")
+    assert len(package.gone("service-examples")) > 100
+    package.run(
+        "import boto3\n"
+        "s = boto3.Session('x', 'x', region_name='eu-west-1')\n"
+        "[s.client(name) for name in ('ec2', 's3', 'lambda')]\n"
+        "assert len(str(s.client('ec2').run_instances.__doc__)) > 1000"
+    )
+
+
+def test_babel_works_with_the_locales_that_were_chosen(install):
+    package = install("babel", data=(("babel", ("de_AT", "en_GB", "nb_NO", "zh_Hant_MO", "pt_AO")),))
+    assert package.after.size < package.before.size - 20_000_000
+    package.run(
+        "from babel import Locale, dates, numbers, UnknownLocaleError\nimport datetime\n"
+        "for name in ('de_AT', 'de', 'en_GB', 'nb_NO', 'zh_Hant_MO', 'pt_AO', 'en_US'):\n"
+        "    assert Locale.parse(name).languages['de'] and dates.format_date(datetime.date(2026, 1, 2), locale=name)\n"
+        "assert numbers.format_decimal(1234.5, locale='de') == '1.234,5'\n"
+        "try: Locale.parse('fr_FR')\n"
+        "except UnknownLocaleError: pass\n"
+        "else: raise SystemExit('French is there')"
+    )
+
+
+def test_django_translates_without_the_sources_of_its_catalogues(install):
+    package = install("django", data=(("django", ("de", "fr")),))
+    assert package.gone("message-sources")
+    package.run(
+        "import django.conf as c; c.settings.configure(USE_I18N=True, LANGUAGE_CODE='en', INSTALLED_APPS=[\n"
+        "    'django.contrib.admin', 'django.contrib.auth', 'django.contrib.contenttypes', 'django.contrib.sessions',\n"
+        "    'django.contrib.messages'])\n"
+        "import django; django.setup()\n"
+        "from django.utils import translation as t, formats\n"
+        "for code, yes in (('de', 'Ja'), ('fr', 'Oui'), ('en', 'Yes'), ('ja', 'Yes'), ('de-at', 'Ja')):\n"
+        "    with t.override(code): assert t.gettext('Yes') == yes; formats.get_format('DATE_FORMAT')"
+    )
+
+
+def test_matplotlib_draws_without_its_sample_data(install):
+    package = install("matplotlib")
+    assert package.gone("sample-data")
+    package.run("import matplotlib.pyplot as p, io; p.plot([1, 2]); p.savefig(io.BytesIO())")

@@ -35,3 +35,21 @@ def test_nearly_every_shared_object_of_a_workload_is_stripped(workload, shell):
     assert len(refused) <= 0.02 * (len(stripped) + len(refused))
     if workload.name == "ml":
         assert sum(change["bytes_before"] - change["bytes_after"] for change in stripped) >= 10_000_000
+
+
+WITH_AUTO = {"boto": ("botocore", 6_500_000), "google": ("googleapiclient", 22_000_000)}
+"""The library whose data a workload uses a small part of, and the bytes to which that brings its package."""
+
+
+def test_a_workload_runs_with_the_service_data_that_its_code_asks_for(workload, shell, python313, tmp_path):
+    """Nothing has to be listed, and no code computes a name."""
+    if workload.name not in WITH_AUTO:
+        pytest.skip("it has no service data")
+    library, most = WITH_AUTO[workload.name]
+    data = f'data={{ {library} = "auto" }}'
+    result = json.loads(shell.hatch_lambda("build", "--json", "-C", data, cwd=workload).stdout)
+
+    assert result["unzipped_bytes"] <= most
+    assert not [finding for finding in result["findings"] if finding["code"].startswith("HL05")]
+    task = unpack(workload / "dist" / result["zip"].rpartition("/")[2], tmp_path / "task")
+    assert json.loads(run_handler(python313, task, "handler.handler"))["ok"] is True
