@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hatch_lambda.model import File
 
 _SCRIPTS = "bin/"
@@ -69,6 +71,12 @@ def begins_with(file: File, beginnings: tuple[bytes, ...]) -> bool:
     """Tell whether the bytes of *file* begin with one of *beginnings*."""
     with file.source.open("rb") as stream:
         return stream.read(max(map(len, beginnings))).startswith(beginnings)
+
+
+def contains(file: File, words: Iterable[bytes]) -> bool:
+    """Tell whether one of *words* is anywhere in the bytes of *file*."""
+    data = file.source.read_bytes()
+    return any(word in data for word in words)
 
 
 def is_managed(file: File) -> bool:

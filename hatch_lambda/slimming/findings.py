@@ -45,7 +45,7 @@ def check_requests(project: Tree, dependencies: Tree, policy: SlimPolicy) -> Ite
             )
             continue
         for request in asks(library, project, texts):
-            place = f"{request.path}:{request.line}"
+            place = f"{request.path}:{request.line}" if request.line else request.path
             if request.names is None and choice == "auto":
                 yield _computed(library, place)
             for name in sorted(request.names or ()) if request.sure else ():

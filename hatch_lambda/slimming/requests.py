@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from hatch_lambda.slimming.code import is_source
+from hatch_lambda.slimming.code import contains, is_binary_module, is_source
 from hatch_lambda.slimming.names import Words
 from hatch_lambda.slimming.tokens import Kind, Token, tokenize
 from hatch_lambda.slimming.values import Bindings, Evaluator, split
@@ -25,6 +25,7 @@ class Calls:
     """How code asks a library for what it has by name."""
 
     mentions: tuple[bytes, ...]
+    modules: tuple[bytes, ...]
     in_each_file: bool
     functions: tuple[str, ...]
     parameters: tuple[str, ...]
@@ -53,8 +54,11 @@ def requests(files: Iterable[File], calls: Calls, texts: Texts) -> Iterator[Requ
     """
     by_owner: dict[str | None, list[File]] = defaultdict(list)
     for file in files:
+        owner = None if file.project else file.distribution
         if is_source(file):
-            by_owner[None if file.project else file.distribution].append(file)
+            by_owner[owner].append(file)
+        elif is_binary_module(file) and contains(file, calls.modules):
+            yield Request(names=None, path=file.path, line=0, owner=owner, sure=True)
     words = Words(calls.functions)
     for owner, sources in by_owner.items():
         mentioning = {file.path for file in sources if any(word in texts.of(file) for word in calls.mentions)}

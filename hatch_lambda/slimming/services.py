@@ -116,6 +116,7 @@ def _library(entry: dict[str, Any]) -> Library:
     if "functions" in entry:
         calls = Calls(
             mentions=tuple(word.encode() for word in entry["mentions"]),
+            modules=tuple(word.encode() for word in entry["modules"]),
             in_each_file=entry.get("in-each-file", False),
             functions=tuple(entry["functions"]),
             parameters=tuple(entry["parameters"]),

@@ -61,6 +61,7 @@ def test_names_that_are_written_out_are_found(asked, code, names):
         "boto3.client(**options)",
         "def make(name='s3'):\n    return boto3.client(name)",
         "make = lambda name: boto3.client(name)",
+        'name = "s3"\ndef make(name):\n    return boto3.client(name)',
         'name = "s3"\nname += suffix\nboto3.client(name)',
         'name = "s3"\nname, other = read()\nboto3.client(name)',
         'name = "s3"\nwith read() as name:\n    boto3.client(name)',
@@ -112,6 +113,14 @@ def test_a_distribution_that_mentions_no_library_asks_for_nothing(asked):
 def test_of_a_distribution_a_file_that_does_not_mention_it_has_to_say_session(asked):
     code = "redis.client(name)\nself.session.client(name)\nanother.client('s3')"
     assert asked(code, distribution="dep", other="import boto3") == [None, ["s3"]]
+
+
+def test_a_compiled_module_that_mentions_it_may_ask_for_anything(package):
+    package.write(
+        {"fast.cpython-313-x86_64-linux-gnu.so": b"\x7fELF\0boto3\0", "slow.so": b"\x7fELF"}, None, project=True
+    )
+    (request,) = asks(libraries()["botocore"], package.tree, Texts())
+    assert (request.names, request.path) == (None, "fast.cpython-313-x86_64-linux-gnu.so")
 
 
 def test_its_own_code_does_not_count(asked):
