@@ -117,7 +117,7 @@ def test_of_a_distribution_a_file_that_does_not_mention_it_has_to_say_session(as
 
 def test_a_compiled_module_that_mentions_it_may_ask_for_anything(package):
     package.write(
-        {"fast.cpython-313-x86_64-linux-gnu.so": b"\x7fELF\0boto3\0", "slow.so": b"\x7fELF"}, None, project=True
+        {"fast.cpython-313-x86_64-linux-gnu.so": b"\x7fELF\0boto3\0", "slow.so": b"\x7fELF\0about"}, None, project=True
     )
     (request,) = asks(libraries()["botocore"], package.tree, Texts())
     assert (request.names, request.path) == (None, "fast.cpython-313-x86_64-linux-gnu.so")
