@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from hatch_lambda.lazy import exports
 
 if TYPE_CHECKING:
-    from hatch_lambda.api import build, slim, write_report
+    from hatch_lambda.api import build, slim, verify_package, write_report
 
-__all__ = ["__version__", "build", "slim", "write_report"]
+__all__ = ["__version__", "build", "slim", "verify_package", "write_report"]
 __version__ = "0.1.0"
-__getattr__ = exports(__name__, dict.fromkeys(("build", "slim", "write_report"), "api"))
+__getattr__ = exports(__name__, dict.fromkeys(("build", "slim", "verify_package", "write_report"), "api"))

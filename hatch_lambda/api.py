@@ -16,12 +16,14 @@ from hatch_lambda import pipeline
 from hatch_lambda.archive.format import LAST_SECOND
 from hatch_lambda.cache import Cache
 from hatch_lambda.config import decode
-from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaError
+from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaError, machine_errors
 from hatch_lambda.model import Progress, Silent
+from hatch_lambda.policies import verify_policy
 from hatch_lambda.process import INNER_BUILD, Uv
 from hatch_lambda.project import Project
 from hatch_lambda.run import Context, Source
 from hatch_lambda.verify import Told
+from hatch_lambda.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from hatch_lambda.report import Package, Slimmed
     from hatch_lambda.reporting import Written
     from hatch_lambda.savings import Saving
+    from hatch_lambda.settings import Settings
     from hatch_lambda.slimming import Decision
+    from hatch_lambda.verify import Verified
 
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
@@ -102,13 +106,7 @@ def slim(
     Without *project* the tags of the wheels tell the target. With *dry_run* nothing is written. Raises
     HatchLambdaError.
     """
-    given = overrides(settings)
-    chosen = Project.read(Path(project), given).settings if project is not None else decode({}, given)
-    says_architecture = project is not None or "architecture" in given
-    expected = Told(
-        runtime=chosen.runtime,
-        architecture=chosen.architecture.value if says_architecture else None,
-    )
+    chosen, expected = _expected(project, overrides(settings))
     lent = context(os.environ, open_cache(os.environ), progress)
     return pipeline.slim_directory(Path(directory), chosen, expected, lent, dry_run=dry_run)
 
@@ -148,6 +146,24 @@ def rules(
     return savings(read, Source(), context(os.environ, open_cache(os.environ, read), progress))
 
 
+def verify_package(
+    package: str | os.PathLike[str], *, project: str | os.PathLike[str] | None = None, **settings: Any
+) -> Verified:
+    """Find what keeps a package, a zip or a folder with its content, from working on Lambda.
+
+    It may be anybody's. The settings are those of *project* where it is named, else the defaults, with *settings*
+    in their place; what they do not say of the target, the package's files tell. Raises HatchLambdaError.
+    """
+    from hatch_lambda import verify
+
+    chosen, expected = _expected(project, overrides(settings))
+    policy = verify_policy(chosen)
+    layers = tuple(os.path.join(project or "", layer) for layer in policy.layers)  # noqa: PTH118 - both are strings
+    cache = open_cache(os.environ)
+    with machine_errors(), workspace(cache.root) as work:
+        return verify.verify_package(Path(package), expected, replace(policy, layers=layers), cache, work)
+
+
 def clean(project: str | os.PathLike[str] = ".", *, dry_run: bool = False) -> list[Path]:
     """Remove the packages that were made of a project, and return their paths. Raises HatchLambdaError."""
     read = Project.read(Path(project))
@@ -181,6 +197,16 @@ def write_report(
         previous=None if previous is None else Path(previous),
         coldstart=None if coldstart is None else Path(coldstart),
         epoch=_source_date_epoch(os.environ.get("SOURCE_DATE_EPOCH")),
+    )
+
+
+def _expected(project: str | os.PathLike[str] | None, given: Mapping[str, Any]) -> tuple[Settings, Told]:
+    """Return the settings of *project* or the defaults, with those *given*, and what they say of the target."""
+    chosen = Project.read(Path(project), given).settings if project is not None else decode({}, given)
+    says_architecture = project is not None or given.get("architecture") is not None
+    return chosen, Told(
+        runtime=chosen.runtime,
+        architecture=chosen.architecture.value if says_architecture else None,
     )
 
 

@@ -171,11 +171,14 @@ class _Attempt:
             parts.note_crowded(run.context.cache, self._key, run.influence(own))
             return None
         if len(tree):
-            verify.raise_errors(verify.check_unzipped(tree))
+            verify.raise_errors(verify.settle(verify.check_unzipped(tree), run.settings.verify_ignore))
         run.context.progress.start("compress", tree.size)
-        section = archive.write_section(tree, run.work / "section", packer, self.timestamp)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            reading = pool.submit(verify.collect, tree, self.project.target.markers)
+            section = archive.write_section(tree, run.work / "section", packer, self.timestamp)
+            facts = reading.result()
         run.journal.mark("zip", tree)
-        part = parts.Part.of(section, tree, run.journal)
+        part = parts.Part.of(section, tree, run.journal, facts)
         return parts.store(run.context.cache, self._key, run.influence(own), part, run.work / "section")
 
     def _is_too_much(self, tree: Tree) -> bool:

@@ -16,7 +16,7 @@ from hatch_lambda.settings import TABLE, Settings
 from hatch_lambda.target import Architecture, runtimes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _MEANT = {"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "aarch64": "arm64"}
 
@@ -58,6 +58,7 @@ def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None)
     problems += _unknown_rules(values.get("rules", {}), partial(where, "rules"))
     problems += _unknown_data(values.get("data", {}), partial(where, "data"))
     problems += _unknown_runtime(values.get("runtime"), where("runtime"))
+    problems += _unknown_codes(values.get("verify_ignore", ()), where("verify-ignore"))
     if problems:
         raise ConfigurationError(
             "\n".join(map(str, problems)),
@@ -95,6 +96,13 @@ def _unknown_data(data: Mapping[str, object], where: Callable[[str], str]) -> It
         elif choice == "auto" and "functions" not in known[name]:
             what = known[name]["what"]
             yield Problem(where=where(name), what=f"code does not tell which {what}s it needs; list them")
+
+
+def _unknown_codes(codes: Iterable[str], where: str) -> Iterator[Problem]:
+    known = load("checks.toml")["checks"] if codes else {}
+    for code in codes:
+        if code not in known:
+            yield Problem(where=where, what=f"no check has the code {code!r} (the README lists them)")
 
 
 def _explain(key: str, value: object, expected: object, error: str) -> str:

@@ -123,6 +123,16 @@ class Finding:
     path: str | None = None
     """The path in the package that it is about."""
 
+    def to_json(self) -> dict[str, str | None]:
+        """Return it as plain values."""
+        return {
+            "code": self.code,
+            "severity": self.severity.value,
+            "message": self.message,
+            "hint": self.hint,
+            "path": self.path,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedWheel:

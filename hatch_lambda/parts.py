@@ -22,6 +22,7 @@ from hatch_lambda.archive import Section, StoredSection
 from hatch_lambda.cache import digest
 from hatch_lambda.model import Change, File, Finding, Tree
 from hatch_lambda.report import StageResult  # noqa: TC001 - msgspec resolves it when it decodes
+from hatch_lambda.verify import Facts  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,11 +65,13 @@ class Part:
     stages: tuple[StageResult, ...]
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
+    facts: Facts
+    """What the audit has to know of the files."""
     metadata: dict[str, bytes] = field(default_factory=dict)
     """What the slim stage removed of that which tells scanners what is in the package, by path."""
 
     @classmethod
-    def of(cls, section: Section, tree: Tree, journal: Journal) -> Part:
+    def of(cls, section: Section, tree: Tree, journal: Journal, facts: Facts) -> Part:
         """Describe *section*, which holds the files of *tree*."""
         owners = {file.path: file.distribution for file in tree}
         return cls(
@@ -78,6 +81,7 @@ class Part:
             changes=tuple(journal.changes),
             findings=tuple(journal.findings),
             metadata=journal.metadata,
+            facts=facts,
         )
 
     def tree(self, file: Path) -> Tree:

@@ -11,7 +11,7 @@ from hatch_lambda import __version__, archive, collect, compiling, install, lock
 from hatch_lambda.cache import Cache
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.model import Finding, Severity, Tree
-from hatch_lambda.policies import project_policy, slim_policy
+from hatch_lambda.policies import project_policy, slim_policy, verify_policy
 from hatch_lambda.report import Package, Slimmed
 from hatch_lambda.report.journal import Journal
 from hatch_lambda.run import Context, Run, Source
@@ -51,8 +51,9 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         own, stored, own_tree, tree = taken.project, taken.dependencies, taken.own_tree, taken.tree
         paths = stored.part.tree(stored.file)
         journal.findings += slimming.check_requests(own.tree, paths, slim_policy(project.settings))
-        journal.findings += verify.check_handler(tree, project.settings.handler)
-        journal.findings += verify.check_unzipped(tree)
+        facts = stored.part.facts + verify.collect(own_tree, target.markers)
+        audited = _audit(project, tree, facts, context)
+        journal.findings += audited.findings
         verify.raise_errors(journal.findings)
         output = _output(project, source, own.version or project.version)
         try:
@@ -62,7 +63,7 @@ def _build(project: Project, source: Source, context: Context) -> Package:
             raise
         journal.mark("zip", own_tree)
     journal.stages[-1] = replace(journal.stages[-1], size=zipped.size)
-    journal.findings += verify.check_zipped(zipped.size)
+    journal.findings += verify.settle(verify.check_zipped(zipped.size), project.settings.verify_ignore)
     return Package(
         tree=tree,
         stages=tuple(journal.stages),
@@ -75,6 +76,7 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         runtime=target.runtime.name,
         architecture=target.architecture.value,
         from_cache=not stored.is_new,
+        audit=audited,
         inputs={
             "hatch-lambda": __version__,
             "deflate": deflate.__version__,
@@ -168,6 +170,20 @@ def made_here(project: Project, directory: Path) -> list[Path]:
 def resolve_lock(project: Project, source: Source, context: Context, work: Path) -> locks.Lock:
     """Read the lock of *project*, as far as this door may."""
     return locks.read(project, collect.lock_policy_of(project, source), context.uv, work)
+
+
+def _audit(project: Project, tree: Tree, facts: verify.Facts, context: Context) -> verify.Audit:
+    """Judge the package by what is known of its files."""
+    policy = verify_policy(project.settings)
+    layers = verify.read_layers(project.root / layer for layer in policy.layers)
+    subject = verify.Subject(
+        tree=tree,
+        facts=facts,
+        runtime=project.target.runtime,
+        architecture=project.target.architecture,
+        elsewhere=frozenset().union(*(layer.paths for layer in layers)),
+    )
+    return verify.audit(subject, policy, layers, context.cache)
 
 
 def _cache_problem(problem: str) -> Finding:

@@ -8,6 +8,7 @@ from hatch_lambda.elf import StripPolicy
 from hatch_lambda.install import ProjectPolicy
 from hatch_lambda.locks import LockPolicy
 from hatch_lambda.slimming import SlimPolicy
+from hatch_lambda.verify import VerifyPolicy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,3 +63,8 @@ def strip_policy(settings: Settings) -> StripPolicy:
         exclude=settings.strip_exclude,
         realign=settings.rules.get("realign-segments", settings.aggressive),
     )
+
+
+def verify_policy(settings: Settings) -> VerifyPolicy:
+    """Return what the audit has to know."""
+    return VerifyPolicy(handler=settings.handler, ignore=settings.verify_ignore, layers=settings.layers)

@@ -90,6 +90,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
             ' `"auto"` for those that code asks for.'
         ),
     ] = msgspec.field(default_factory=dict)
+    layers: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Zips of the function's layers, relative to the project: they count for the quotas, and shared"
+            " libraries are looked for in them."
+        ),
+    ] = ()
+    verify_ignore: Annotated[
+        tuple[str, ...],
+        Meta(description="Codes of findings that are expected, such as `HL104`: they become notes."),
+    ] = ()
     strip: Annotated[bool, Meta(description="Strip symbols and debugging information from shared objects.")] = True
     strip_exclude: Annotated[
         Patterns,

@@ -19,7 +19,7 @@ from hatch_lambda.archive.writer import (
 from hatch_lambda.lazy import exports
 
 if TYPE_CHECKING:
-    from hatch_lambda.archive.read import ReadEntry, entries, unpack
+    from hatch_lambda.archive.read import ReadEntry, entries, unpack, with_owners
 
 __all__ = [
     "Compression",
@@ -37,7 +37,8 @@ __all__ = [
     "packages_in",
     "unfinished_of",
     "unpack",
+    "with_owners",
     "write",
     "write_section",
 ]
-__getattr__ = exports(__name__, dict.fromkeys(("ReadEntry", "entries", "unpack"), "read"))
+__getattr__ = exports(__name__, dict.fromkeys(("ReadEntry", "entries", "unpack", "with_owners"), "read"))

@@ -124,7 +124,7 @@ def unpack(path: Path, folder: Path) -> Tree:
                 f"{path}: cannot be unpacked: {error.filename or folder}: {error.strerror}",
                 hint="check the free space where temporary files are, and the names in the zip",
             ) from error
-    return Tree.of(_with_distributions(files))
+    return with_owners(files)
 
 
 @contextmanager
@@ -239,8 +239,12 @@ def _refuse_clashes(path: Path, listed: Iterable[ReadEntry]) -> None:
         raise _refusal(path, f"{_shown(min(both))} is a file and a folder at once")
 
 
-def _with_distributions(files: Iterable[File]) -> Iterator[File]:
-    """Say whose each of *files* is, by the RECORDs, and by their folder for the metadata itself."""
+def with_owners(files: Iterable[File]) -> Tree:
+    """Return *files* as a tree that says whose each is, by the RECORDs, and by their folder for metadata itself."""
+    return Tree.of(_owned(files))
+
+
+def _owned(files: Iterable[File]) -> Iterator[File]:
     from packaging.utils import canonicalize_name
 
     listed = {file.path: file for file in files}

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hatch_lambda.report import Package, Slimmed
     from hatch_lambda.reporting import Written
     from hatch_lambda.slimming import Decision
+    from hatch_lambda.verify import Verified
 
 _FINDING_INDENT = 4
 
@@ -194,6 +195,16 @@ def slimmed(result: Slimmed, directory: str, *, dry_run: bool, as_json: bool, qu
         _print(click.style(f"{directory}: {verdict}", bold=True))
 
 
+def verified(result: Verified, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Print what the audit of a package found."""
+    if as_json:
+        _print_json(result.to_json())
+        return
+    _print_blocks(text.finding_tables(result.findings, width=_width(), everything=verbose))
+    if not quiet:
+        _print(click.style(text.verified_line(result), bold=True))
+
+
 def decisions(path: str, taken: Sequence[Change], judged: Sequence[Decision], *, as_json: bool) -> None:
     """Print why each of some files is, or is not, in the package."""
     if not taken and not judged:
@@ -251,7 +262,11 @@ def _decision(decision: Decision) -> dict[str, Any]:
 
 
 def _print_tables(result: Slimmed, *, verbose: bool) -> None:
-    for heading, *rows in text.tables(result, width=_width(), everything=verbose):
+    _print_blocks(text.tables(result, width=_width(), everything=verbose))
+
+
+def _print_blocks(blocks: Iterable[list[str]]) -> None:
+    for heading, *rows in blocks:
         _print(click.style(heading, bold=True))
         _print_lines(rows)
         click.echo()

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hatch_lambda.install.directory import site_folders, site_runtime, write_back
     from hatch_lambda.install.distributions import read_tree, take_distributions
     from hatch_lambda.install.merging import refuse_conflicts, set_apart
+    from hatch_lambda.install.paths import is_executable, walk
     from hatch_lambda.install.project import ProjectPart, ProjectPolicy, take_project
     from hatch_lambda.install.records import renew
     from hatch_lambda.install.source import included
@@ -19,6 +20,7 @@ __all__ = [
     "ProjectPart",
     "ProjectPolicy",
     "included",
+    "is_executable",
     "read_tags",
     "read_tree",
     "refuse_conflicts",
@@ -28,6 +30,7 @@ __all__ = [
     "site_runtime",
     "take_distributions",
     "take_project",
+    "walk",
     "write_back",
 ]
 __getattr__ = exports(
@@ -35,6 +38,7 @@ __getattr__ = exports(
     {
         **dict.fromkeys(("site_folders", "site_runtime", "write_back"), "directory"),
         **dict.fromkeys(("read_tree", "take_distributions"), "distributions"),
+        **dict.fromkeys(("is_executable", "walk"), "paths"),
         **dict.fromkeys(("refuse_conflicts", "set_apart"), "merging"),
         **dict.fromkeys(("ProjectPart", "ProjectPolicy", "take_project"), "project"),
         "renew": "records",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hatch_lambda.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA
+from hatch_lambda.verify.audit import Audit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,16 +84,7 @@ class Slimmed:
             ],
             "distributions": [{"name": name, "bytes": size} for name, size in self.distributions()],
             "rules": [{"name": rule, "files": files, "bytes_saved": saved} for rule, files, saved in self.by_rule()],
-            "findings": [
-                {
-                    "code": finding.code,
-                    "severity": finding.severity.value,
-                    "message": finding.message,
-                    "hint": finding.hint,
-                    "path": finding.path,
-                }
-                for finding in self.findings
-            ],
+            "findings": [finding.to_json() for finding in self.findings],
             "changes": [
                 {
                     "stage": change.stage.value,
@@ -136,6 +128,8 @@ class Package(Slimmed):
     """The locked wheels as a ``pylock.toml``; None where there are none."""
     metadata: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """What slimming removed of that which tells scanners what is in the package, by path."""
+    audit: Audit = field(default_factory=Audit)
+    """What is known of its distributions."""
 
     @property
     def code_sha256(self) -> str:
@@ -153,5 +147,6 @@ class Package(Slimmed):
             "content_sha256": self.content_sha256,
             "dependencies_from_cache": self.from_cache,
             "inputs": dict(self.inputs),
+            **self.audit.to_json(),
             **Slimmed.to_json(self),
         }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 from hatch_lambda.model import Severity
-from hatch_lambda.report.layout import facts, table
+from hatch_lambda.report.layout import facts, hanging, table
 from hatch_lambda.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA
 
 if TYPE_CHECKING:
@@ -13,11 +14,14 @@ if TYPE_CHECKING:
 
     from hatch_lambda.model import Finding
     from hatch_lambda.report import Package, Slimmed
+    from hatch_lambda.verify import Verified
 
 _Row = TypeVar("_Row")
 
 _UNITS = ("kB", "MB", "GB")
 _KILO = 1000
+_INDENT = 9
+"""Columns that a finding's code takes."""
 _PERCENT = 100
 _SHOWN = 8
 """Rules and distributions that are listed, unless all are wanted."""
@@ -38,13 +42,55 @@ def size(count: int) -> str:
 
 
 def finding_lines(findings: Iterable[Finding], *, notes: bool = False) -> Iterator[str]:
-    """Yield a line for each warning, with its remedy; with *notes* for each note too."""
+    """Yield a line for each warning, with its remedy; the first few of a code, or with *notes* all, and notes too."""
+    told: Counter[str] = Counter()
     for finding in findings:
         if finding.severity is Severity.WARNING or (notes and finding.severity is Severity.NOTE):
+            told[finding.code] += 1
+            if told[finding.code] > _SHOWN and not notes:
+                continue
             where = f"{finding.path}: " if finding.path else ""
             yield f"{finding.severity.value} {finding.code}: {where}{finding.message}" + (
                 f" ({finding.hint})" if finding.hint else ""
             )
+    for code, count in told.items():
+        if count > _SHOWN and not notes:
+            yield f"{Severity.WARNING.value} {code}: {count - _SHOWN} more (-v)"
+
+
+def finding_tables(findings: Iterable[Finding], *, width: int | None, everything: bool) -> Iterator[list[str]]:
+    """Yield the findings of each severity, grouped by their codes, with a heading first.
+
+    Unless *everything* is wanted, there are no notes, and a code is told for a few paths only.
+    """
+    by_severity: dict[Severity, dict[str, list[Finding]]] = {}
+    for finding in findings:
+        by_severity.setdefault(finding.severity, {}).setdefault(finding.code, []).append(finding)
+    for severity, codes in by_severity.items():
+        if severity is Severity.NOTE and not everything:
+            continue
+        lines = [counted(sum(map(len, codes.values())), severity.value)]
+        for code, found in codes.items():
+            shown = _shown(found, everything=everything)
+            told = [f"{f'{one.path}: ' if one.path else ''}{one.message}" for one in shown]
+            if rest := found[len(shown) :]:
+                told.append(f"and {len(rest)} more (-v)")
+            told += [f"hint: {hint}" for hint in dict.fromkeys(one.hint for one in found if one.hint)]
+            lines += [line for paragraph in told for line in hanging(f"  {code}  {paragraph}", _INDENT, width)]
+        yield lines
+
+
+def verified_line(result: Verified) -> str:
+    """Return what the audit came to in one line."""
+    counts = Counter(finding.severity for finding in result.findings)
+    told = ", ".join(counted(counts[severity], severity.value) for severity in Severity)
+    target = " on ".join(filter(None, (result.runtime, result.architecture))) or "an unknown target"
+    return f"{result.path}: {told} for {target}; {_against(result.tree.size, UNZIPPED_QUOTA, 'the quota')} unzipped"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return *count* things by their name."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def summary_line(package: Package) -> str:

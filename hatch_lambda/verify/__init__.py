@@ -5,34 +5,61 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hatch_lambda.errors import VerificationError
+from hatch_lambda.lazy import exports
 from hatch_lambda.model import Severity
+from hatch_lambda.verify.audit import Audit, VerifyPolicy, audit, settle
+from hatch_lambda.verify.facts import Facts, collect
 from hatch_lambda.verify.handler import check_handler
+from hatch_lambda.verify.layers import read_layers
 from hatch_lambda.verify.platforms import Told, check_platforms, tell_target
 from hatch_lambda.verify.quotas import check_unzipped, check_zipped
 from hatch_lambda.verify.runtime import check_runtime
+from hatch_lambda.verify.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hatch_lambda.model import Finding
+    from hatch_lambda.verify.package import Verified, verify_package
 
 __all__ = [
+    "Audit",
+    "Facts",
+    "Subject",
     "Told",
+    "Verified",
+    "VerifyPolicy",
+    "audit",
     "check_handler",
     "check_platforms",
     "check_runtime",
     "check_unzipped",
     "check_zipped",
+    "collect",
     "raise_errors",
+    "read_layers",
+    "settle",
     "tell_target",
+    "verify_package",
 ]
+__getattr__ = exports(__name__, dict.fromkeys(("Verified", "verify_package"), "package"))
+
+_SHOWN = 3
 
 
 def raise_errors(findings: Iterable[Finding]) -> None:
-    """Raise VerificationError that tells all the errors among *findings*, if there is one."""
+    """Raise VerificationError that tells the errors among *findings*, if there is one: the first few of each kind."""
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    if errors:
-        raise VerificationError(
-            "\n".join(f"{finding.code}: {finding.message}" for finding in errors),
-            hint="; ".join(dict.fromkeys(finding.hint for finding in errors if finding.hint)) or None,
-        )
+    if not errors:
+        return
+    by_code: dict[str, list[Finding]] = {}
+    for finding in errors:
+        by_code.setdefault(finding.code, []).append(finding)
+    lines = []
+    for code, found in by_code.items():
+        lines += [f"{code}: {f'{one.path}: ' if one.path else ''}{one.message}" for one in found[:_SHOWN]]
+        if rest := found[_SHOWN:]:
+            lines.append(f"{code}: and {len(rest)} more")
+    raise VerificationError(
+        "\n".join(lines), hint="; ".join(dict.fromkeys(finding.hint for finding in errors if finding.hint)) or None
+    )

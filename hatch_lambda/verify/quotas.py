@@ -24,8 +24,8 @@ def _above(size: int, unit: int) -> str:
     return f"{math.ceil(size * 10 / unit) / 10:.1f}"
 
 
-def check_unzipped(tree: Tree) -> Iterator[Finding]:
-    """Find a tree that is larger than a function may be unzipped, or empty."""
+def check_unzipped(tree: Tree, layers: int = 0) -> Iterator[Finding]:
+    """Find a tree that, with the bytes of its *layers*, is larger than a function may be unzipped, or empty."""
     if not tree.files:
         yield Finding(
             code="HL008",
@@ -33,16 +33,18 @@ def check_unzipped(tree: Tree) -> Iterator[Finding]:
             message="the package is empty: there is no Python module in the project, and no dependency",
             hint="name the folder of a project; `hatch-lambda explain .` tells what became of its files",
         )
-    if tree.size <= UNZIPPED_QUOTA:
+    if tree.size + layers <= UNZIPPED_QUOTA:
         return
     sizes: Counter[str] = Counter()
     for file in tree:
         sizes[file.distribution or "the project"] += file.size
+    with_layers = f" with {_above(layers, _MIB)} MiB of layers" if layers else ""
     largest = ", ".join(f"{name} {size / _MIB:.1f} MiB" for name, size in sizes.most_common(_NAMED))
     yield Finding(
         code="HL001",
         severity=Severity.ERROR,
-        message=f"the package is {_above(tree.size, _MIB)} MiB unzipped; Lambda takes {UNZIPPED_QUOTA // _MIB} MiB"
+        message=f"the package is {_above(tree.size + layers, _MIB)} MiB unzipped{with_layers};"
+        f" Lambda takes {UNZIPPED_QUOTA // _MIB} MiB"
         f" (largest: {largest})",
         hint="leave out what the function does not use with tool.lambda-slim.patterns",
     )

@@ -415,6 +415,8 @@ EXEMPT = {
         "says where an src folder counts, and is checked; the dependencies have no part",
     ),
     "output": ("one.zip", "other.zip", "where the finished zip goes"),
+    "layers": ([], ["layer.zip"], "counted and looked into, by the checks of the whole package"),
+    "verify_ignore": ([], ["HL104"], "what of the findings counts, not what is in the package"),
     "include": ([], ["app.txt"], "the project's own files, which are taken anew each time"),
     "exclude": ([], ["app.txt"], "the project's own files, which are taken anew each time"),
     "bytecode_python": (None, "3.13.7", "which interpreter is looked for; the version that compiled is in the key"),
@@ -456,6 +458,8 @@ def test_every_setting_alters_the_key(bench, field):
 @pytest.mark.parametrize("field", EXEMPT)
 def test_no_exempt_setting_alters_the_dependencies(bench, field):
     (bench.project / "app.txt").write_text("x")
+    with zipfile.ZipFile(bench.project / "layer.zip", "w") as layer:
+        layer.writestr("lib/libfoo.so", "x")
     (bench.project / "app.py").write_text("handler = other = print\n")
     one, other, _ = EXEMPT[field]
     bench.build(**{field: one})

@@ -24,6 +24,8 @@ def test_package_of_a_workload_fits_and_runs_on_a_bare_interpreter(workload, she
     task = unpack(workload / "dist" / result["zip"].rpartition("/")[2], tmp_path / "task")
     answer = json.loads(run_handler(python313, task, "handler.handler"))
     assert answer["ok"] is True
+    assert [finding for finding in result["findings"] if finding["severity"] != "note"] == []
+    assert shell.hatch_lambda("verify", "--quiet", task, "--project", workload, cwd=workload).stdout == ""
 
 
 def test_nearly_every_shared_object_of_a_workload_is_stripped(workload, shell):

@@ -41,6 +41,8 @@ GOOD = {
     "bytecode-python": "3.12.4",
     "optimize": 1,
     "compression": "smallest",
+    "layers": ["libraries.zip"],
+    "verify-ignore": ["HL104"],
     "cache-dir": ".cache",
     "cache-max-size": 1_000,
     "cache-url": "s3://bucket/prefix",

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
-from hatch_lambda import errors
+from hatch_lambda import errors, verify
 from hatch_lambda.cli import COMMANDS, hatch_lambda
+from hatch_lambda.data import load
 from hatch_lambda.schema import schema
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -34,6 +35,15 @@ def test_its_table_of_settings_is_what_the_schema_says():
     """Written by hand, it would lag behind."""
     table = README.partition("| key of `[tool.lambda-slim]` |")[2].split("\n\n")[0].splitlines()[2:]
     assert table == settings_table()
+
+
+def test_its_table_of_checks_is_what_the_checks_are_said_to_find():
+    """And every code that a check uses is there: others cannot be ignored."""
+    checks = load("checks.toml")["checks"]
+    table = README.partition("| code | severity |")[2].split("\n\n")[0].splitlines()[2:]
+    assert table == [f"| `{code}` | {check['severity']} | {check['meaning']} |" for code, check in checks.items()]
+    sources = [path.read_text(encoding="utf-8") for path in Path(verify.__file__).parent.glob("*.py")]
+    assert {code for source in sources for code in re.findall(r'"(HL\d{3})"', source)} == set(checks)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

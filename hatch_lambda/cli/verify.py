@@ -1,0 +1,37 @@
+"""The command ``hatch-lambda verify``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, given
+
+
+@click.command(short_help="Audit a package that anybody made.")
+@click.argument("package", metavar="ZIP|DIR")
+@click.option("--runtime", metavar="NAME", help="Lambda runtime, such as python3.13; else the files tell.")
+@click.option("--architecture", metavar="NAME", help="x86_64 or arm64; else the files tell.")
+@click.option("--handler", metavar="MODULE.FUNCTION", help="The function's handler.")
+@click.option("--layer", "layers", multiple=True, metavar="ZIP", help="A layer that the function has.")
+@click.option("--ignore", "verify_ignore", multiple=True, metavar="CODE", help="A finding that is expected: HL104.")
+@click.option("--project", metavar="FOLDER", help="Take the settings of the project in FOLDER.")
+@JSON
+@QUIET
+@VERBOSE
+def verify(package: str, project: str | None, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
+    """Find what keeps the package ZIP, or the one whose content is in DIR, from working on Lambda.
+
+    The exit code is 7 if there is an error.
+    """
+    from hatch_lambda import api
+    from hatch_lambda.cli import output as show
+    from hatch_lambda.errors import VerificationError
+
+    options["layers"] = tuple(map(os.path.abspath, options["layers"]))
+    verified = api.verify_package(package, project=project, **given(options))
+    show.verified(verified, as_json=as_json, quiet=quiet, verbose=verbose)
+    sys.exit(0 if verified.is_sound else VerificationError.exit_code)

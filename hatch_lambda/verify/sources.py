@@ -1,0 +1,94 @@
+"""What Python source says to an audit: which modules it imports, and whose metadata it cannot do without.
+
+The text is searched, not parsed: the syntax is the target's, not that of the interpreter that runs this.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_IMPORT = re.compile(rb"import[ \t(*\\]")
+_FROM = re.compile(rb"[ \t]*(?:\S.*[:;][ \t]*)?from[ \t]+([\w.]+)[ \t]+import[ \t]*\(?([^#;]*)")
+_PLAIN = re.compile(rb"[ \t]*(?:\S.*[:;][ \t]*)?import[ \t]+([\w., \t]+)")
+_LOADERS = (b"import_module(", b"__import__(", b"find_spec(", b"lazy")
+_BY_NAME = re.compile(rb"(?:import_module|__import__|find_spec|lazy\w*)\(\s*['\"]([A-Za-z_][\w.]*)")
+_QUOTED = re.compile(rb"['\"]([A-Za-z_][\w.]*)(?=['\"+:./])")
+_ASKS = re.compile(
+    rb"(?<![\w])(?:version|metadata|distribution|requires|get_distribution|require)\("
+    rb"\s*(?:['\"]([A-Za-z0-9][\w.-]*)|(__name__|__package__)\b)"
+)
+_NOT_CODE = (b"#", b">>>", b"...")
+
+
+def imported(text: bytes) -> Iterator[str]:
+    """Yield the absolute names of modules, or of names in modules, that *text* imports, some more than once."""
+    for match in _IMPORT.finditer(text):
+        start = text.rfind(b"\n", 0, match.start()) + 1
+        end = text.find(b"\n", match.end())
+        line = text[start : end if end >= 0 else len(text)]
+        if found := _FROM.match(line):
+            yield from _from(found[1].decode("utf-8", "replace"), found[2])
+        elif found := _PLAIN.match(line):
+            for part in found[1].split(b","):
+                if words := part.split():
+                    yield words[0].decode("utf-8", "replace")
+    for match in _BY_NAME.finditer(text) if any(loader in text for loader in _LOADERS) else ():
+        yield match[1].decode("utf-8", "replace")
+
+
+def _from(module: str, clause: bytes) -> Iterator[str]:
+    """Yield what ``from module import clause`` names: the module alone where the names are on other lines."""
+    if module.startswith("."):
+        return
+    names = [part.split()[0] for part in clause.replace(b")", b"").split(b",") if part.split()]
+    if not names or b"*" in names or b"\\" in names:
+        yield module
+    else:
+        yield from (f"{module}.{name.decode('utf-8', 'replace')}" for name in names)
+
+
+def named(text: bytes) -> Iterator[str]:
+    """Yield what stands in strings of *text* and may be the name of a module."""
+    for match in _QUOTED.finditer(text):
+        yield match[1].decode("utf-8", "replace").rstrip(".")
+
+
+def asked(text: bytes) -> Iterator[str]:
+    """Yield the distributions whose metadata *text* asks for without being ready to do without it.
+
+    Nothing stands for the module's own (``__name__``). An ask in a ``try`` is somebody's who thought of that.
+    """
+    if b"importlib" not in text and b"pkg_resources" not in text:
+        return
+    for match in _ASKS.finditer(text):
+        start = text.rfind(b"\n", 0, match.start()) + 1
+        line = text[start : match.start()]
+        if line.lstrip().startswith(_NOT_CODE) or line.endswith(b"def ") or _is_guarded(text[: match.start()]):
+            continue
+        yield (match[1] or b"").decode("utf-8", "replace").rstrip(".-")
+
+
+def _is_guarded(before: bytes) -> bool:
+    """Tell whether the statement at the end of *before* is in the body of a ``try``, by the indentation."""
+    lines = before.split(b"\n")
+    indent = _indent(lines[-1])
+    for line in reversed(lines[:-1]):
+        bare = line.strip()
+        if not bare or bare.startswith(b"#"):
+            continue
+        depth = _indent(line)
+        if depth < indent:
+            if bare.startswith((b"try:", b"with suppress", b"with contextlib.suppress")):
+                return True
+            indent = depth
+        if not indent:
+            return False
+    return False
+
+
+def _indent(line: bytes) -> int:
+    return len(line) - len(line.lstrip())

@@ -1,0 +1,66 @@
+"""Whether the project's own modules are Python of the target's version."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import TYPE_CHECKING
+
+from hatch_lambda.cache import digest
+from hatch_lambda.model import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hatch_lambda.cache import Cache
+    from hatch_lambda.model import File
+    from hatch_lambda.target import Runtime
+    from hatch_lambda.verify.subject import Subject
+
+
+def check_syntax(subject: Subject, handler: str | None, cache: Cache) -> Iterator[Finding]:
+    """Find modules of the project that cannot be compiled, where this interpreter is of the target's version.
+
+    Only the handler's module is sure to be imported; others may be templates.
+    """
+    if not _is_ours(subject.runtime):
+        return
+    stem = (handler or "").rpartition(".")[0].replace(".", "/")
+    for file in subject.tree:
+        if not file.path.endswith(".py") or file.distribution is not None or not _is_own(file, subject):
+            continue
+        text = file.source.read_bytes()
+        key = digest(sys.version_info[:2], text)
+        if cache.get("syntax", key) is not None:
+            continue
+        if (problem := _problem(text, file.path)) is None:
+            cache.put("syntax", key, b"")
+            continue
+        is_handler = file.path in {f"{stem}.py", f"{stem}/__init__.py"}
+        yield Finding(
+            code="HL113",
+            severity=Severity.ERROR if is_handler else Severity.WARNING,
+            path=file.path,
+            message=f"is not Python {sys.version_info[0]}.{sys.version_info[1]}: {problem}",
+        )
+
+
+def _is_ours(runtime: Runtime | None) -> bool:
+    return runtime is not None and runtime.python_version == sys.version_info[:2]
+
+
+def _is_own(file: File, subject: Subject) -> bool:
+    """Tell whether *file* is the project's: in a package that was not made here, what no distribution has."""
+    return file.project or not any(other.project for other in subject.tree.files[:1])
+
+
+def _problem(text: bytes, path: str) -> str | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, path, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}"
+    except (ValueError, RecursionError, MemoryError) as error:
+        return str(error) or "it is nested too deeply"
+    return None
