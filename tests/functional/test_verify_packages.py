@@ -103,6 +103,41 @@ def test_a_layer_that_is_named_has_the_library(tmp_path):
     assert told(package, layers=[str(large)]) == [("HL001", "error", None)]
 
 
+@compiler
+def test_segments_that_are_not_aligned_are_an_error(tmp_path):
+    """As glibc before 2.35 checks them; newer ones look only at the page."""
+    content = bytearray(compiled(tmp_path, MODULE))
+    table = struct.unpack_from("<Q", content, 32)[0]
+    for number in range(struct.unpack_from("<H", content, 56)[0]):
+        at = table + 56 * number
+        if struct.unpack_from("<I", content, at)[0] == 1:
+            offset, address = struct.unpack_from("<QQ", content, at + 8)
+            align = 0x1000
+            while (offset - address) % align == 0 and align < 1 << 30:
+                align *= 2
+            struct.pack_into("<Q", content, at + 48, align)
+    found = told(zipped(tmp_path / "a.zip", {MODULE: bytes(content)}))
+    assert found == ([("HL106", "error", MODULE)] if align < 1 << 30 else [])
+
+
+@compiler
+def test_a_version_that_may_be_missing_is_no_finding(tmp_path):
+    """The linker marks a version as weak where every symbol of it is."""
+    source = tmp_path / "weak.c"
+    compiled(tmp_path, MODULE, needs=[("libc.so.6", "GLIBC_2.39", "f")])
+    source.write_text("extern void f(void) __attribute__((weak));\nvoid *PyInit_fast(void) { f(); return 0; }\n")
+    gcc("-shared", "-fPIC", "-o", tmp_path / MODULE, source, tmp_path / "stub0" / "libc.so.6", "-nostdlib")
+    assert told(zipped(tmp_path / "a.zip", {MODULE: (tmp_path / MODULE).read_bytes()})) == []
+
+
+def test_owners_are_told_by_names_where_lists_are_gone(tmp_path):
+    """As in our own packages, which have no RECORD."""
+    wheels = [make_wheel(tmp_path / "wheels", name) for name in ("used", "idle")]
+    project = make_project(tmp_path / "project", *wheels)
+    (project / "app.py").write_text("import used\n")
+    assert [item.name for item in verify_package(build(project).path).audit.unused] == ["idle"]
+
+
 def test_our_reading_of_objects_agrees_with_pyelftools():
     """On what this interpreter itself is linked of and loads."""
     objects = [path for path in Path(sys.base_prefix, "lib").rglob("*.so*") if path.is_file() and not path.is_symlink()]

@@ -60,6 +60,10 @@ def test_a_private_key_is_told_by_its_content_unless_a_distribution_made_it_publ
     assert told(check_names(package(files, owners={"pkg": "pkg/"}))) == [("HL119", "warning", "a.pem")]
 
 
+def test_what_a_distribution_brought_is_public_and_no_secret(package):
+    assert told(check_names(package({"pkg/.env": "", "c.py": ""}, owners={"pkg": "pkg/"}))) == []
+
+
 def test_names_that_differ_only_in_case_are_noted(package):
     assert told(check_names(package({"a/X.py": "", "a/x.py": "", "b.py": ""}))) == [("HL118", "note", "a/X.py")]
 
