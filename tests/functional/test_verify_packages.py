@@ -120,16 +120,6 @@ def test_segments_that_are_not_aligned_are_an_error(tmp_path):
     assert found == ([("HL106", "error", MODULE)] if align < 1 << 30 else [])
 
 
-@compiler
-def test_a_version_that_may_be_missing_is_no_finding(tmp_path):
-    """The linker marks a version as weak where every symbol of it is."""
-    source = tmp_path / "weak.c"
-    compiled(tmp_path, MODULE, needs=[("libc.so.6", "GLIBC_2.39", "f")])
-    source.write_text("extern void f(void) __attribute__((weak));\nvoid *PyInit_fast(void) { f(); return 0; }\n")
-    gcc("-shared", "-fPIC", "-o", tmp_path / MODULE, source, tmp_path / "stub0" / "libc.so.6", "-nostdlib")
-    assert told(zipped(tmp_path / "a.zip", {MODULE: (tmp_path / MODULE).read_bytes()})) == []
-
-
 def test_owners_are_told_by_names_where_lists_are_gone(tmp_path):
     """As in our own packages, which have no RECORD."""
     wheels = [make_wheel(tmp_path / "wheels", name) for name in ("used", "idle")]
