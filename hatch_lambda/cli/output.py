@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from hatch_lambda.report import Package, Slimmed
     from hatch_lambda.reporting import Written
     from hatch_lambda.slimming import Decision
-    from hatch_lambda.verify import Verified
 
 _FINDING_INDENT = 4
 
@@ -117,11 +116,11 @@ class _Bar:
 def package(package: Package, *, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Print what was built: what matters most comes last, where a terminal shows it."""
     if as_json:
-        _print_json(package.to_json())
+        print_json(package.to_json())
         return
     if not quiet:
         _print_tables(package, verbose=verbose)
-        _print_lines(text.package_facts(package, width=_width()))
+        _print_lines(text.package_facts(package, width=width()))
         click.echo()
     _findings(package.findings, verbose=verbose)
     if not quiet:
@@ -131,7 +130,7 @@ def package(package: Package, *, as_json: bool, quiet: bool, verbose: bool) -> N
 def written(written: Written, *, as_json: bool) -> None:
     """Print where a report is."""
     if as_json:
-        _print_json({name: str(getattr(written, name)) for name in ("document", "page", "sbom")})
+        print_json({name: str(getattr(written, name)) for name in ("document", "page", "sbom")})
         return
     for path in (written.document, written.sbom, written.page):
         _print(_near(path))
@@ -156,7 +155,7 @@ def packages(outcomes: Iterable[tuple[str, Package | HatchLambdaError]], *, as_j
             if not quiet:
                 _print(f"{_near(outcome.path)}: {text.size(outcome.size)}")
     if as_json:
-        _print_json(documents)
+        print_json(documents)
     return exit_code
 
 
@@ -168,10 +167,10 @@ def cache(cache: Cache, *, as_json: bool) -> None:
     total = sum(map(sum, kinds.values()))
     if as_json:
         listed = {kind: {"entries": len(sizes), "bytes": sum(sizes)} for kind, sizes in sorted(kinds.items())}
-        _print_json({"folder": str(cache.root), "bytes": total, "max_bytes": cache.max_size, "kinds": listed})
+        print_json({"folder": str(cache.root), "bytes": total, "max_bytes": cache.max_size, "kinds": listed})
         return
     rows = [(kind, str(len(sizes)), text.size(sum(sizes))) for kind, sizes in sorted(kinds.items())]
-    _print_lines(table([("kind", "entries", "size"), *rows], width=_width()))
+    _print_lines(table([("kind", "entries", "size"), *rows], width=width()))
     _print(f"{cache.root}: {text.size(total)} of at most {text.size(cache.max_size)}")
 
 
@@ -183,26 +182,16 @@ def freed(count: int) -> None:
 def slimmed(result: Slimmed, directory: str, *, dry_run: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Print what slimming a folder did, or would do."""
     if as_json:
-        _print_json({"directory": directory, "dry_run": dry_run, **result.to_json()})
+        print_json({"directory": directory, "dry_run": dry_run, **result.to_json()})
         return
     if not quiet:
         _print_tables(result, verbose=verbose)
-        _print_lines(text.slimmed_facts(result, width=_width()))
+        _print_lines(text.slimmed_facts(result, width=width()))
         click.echo()
     _findings(result.findings, verbose=verbose)
     if not quiet:
         verdict = "nothing was written (--dry-run)" if dry_run else "done" if result.changes else "nothing to do"
         _print(click.style(f"{directory}: {verdict}", bold=True))
-
-
-def verified(result: Verified, *, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Print what the audit of a package found."""
-    if as_json:
-        _print_json(result.to_json())
-        return
-    _print_blocks(text.finding_tables(result.findings, width=_width(), everything=verbose))
-    if not quiet:
-        _print(click.style(text.verified_line(result), bold=True))
 
 
 def decisions(path: str, taken: Sequence[Change], judged: Sequence[Decision], *, as_json: bool) -> None:
@@ -213,7 +202,7 @@ def decisions(path: str, taken: Sequence[Change], judged: Sequence[Decision], *,
             hint="paths are those in the package: relative, with `/`; `.` stands for all of it",
         )
     if as_json:
-        _print_json({"files": [*map(_change, taken), *map(_decision, judged)]})
+        print_json({"files": [*map(_change, taken), *map(_decision, judged)]})
         return
     for change in taken:
         _print(f"{change.path}: removed by {change.rule}: {change.reason}")
@@ -262,10 +251,11 @@ def _decision(decision: Decision) -> dict[str, Any]:
 
 
 def _print_tables(result: Slimmed, *, verbose: bool) -> None:
-    _print_blocks(text.tables(result, width=_width(), everything=verbose))
+    print_blocks(text.tables(result, width=width(), everything=verbose))
 
 
-def _print_blocks(blocks: Iterable[list[str]]) -> None:
+def print_blocks(blocks: Iterable[list[str]]) -> None:
+    """Print tables, each with its heading first."""
     for heading, *rows in blocks:
         _print(click.style(heading, bold=True))
         _print_lines(rows)
@@ -303,12 +293,13 @@ def _folded(paragraph: str, indent: int) -> list[str]:
     return hanging(paragraph, indent, shutil.get_terminal_size().columns if _is_terminal(stderr=True) else None)
 
 
-def _print_json(document: Any) -> None:
+def print_json(document: Any) -> None:
+    """Print *document* for programs."""
     json.dump(document, sys.stdout, indent=2)
     sys.stdout.write("\n")
 
 
-def _width() -> int | None:
+def width() -> int | None:
     """Return the columns of the terminal; None where the output goes elsewhere, and lines stay whole."""
     return shutil.get_terminal_size().columns if _is_terminal() else None
 

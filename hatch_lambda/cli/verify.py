@@ -30,8 +30,14 @@ def verify(package: str, project: str | None, as_json: bool, quiet: bool, verbos
     from hatch_lambda import api
     from hatch_lambda.cli import output as show
     from hatch_lambda.errors import VerificationError
+    from hatch_lambda.report import text
 
     options["layers"] = tuple(map(os.path.abspath, options["layers"]))
     verified = api.verify_package(package, project=project, **given(options))
-    show.verified(verified, as_json=as_json, quiet=quiet, verbose=verbose)
+    if as_json:
+        show.print_json(verified.to_json())
+    else:
+        show.print_blocks(text.finding_tables(verified.findings, width=show.width(), everything=verbose))
+        if not quiet:
+            click.echo(text.verified_line(verified))
     sys.exit(0 if verified.is_sound else VerificationError.exit_code)
