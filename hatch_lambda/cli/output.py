@@ -47,8 +47,7 @@ def show_error(error: HatchLambdaError) -> None:
         _say(line)
     if error.hint:
         first, *others = _folded(f" hint: {error.hint}", indent)
-        _say(click.style(first[:indent], fg="cyan") + first[indent:])
-        for line in others:
+        for line in (click.style(first[:indent], fg="cyan") + first[indent:], *others):
             _say(line)
 
 
