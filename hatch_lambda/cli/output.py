@@ -216,7 +216,7 @@ def decisions(path: str, taken: Sequence[Change], judged: Sequence[Decision], *,
 def listing(lines: Iterable[str], document: dict[str, Any], *, as_json: bool) -> None:
     """Print *lines*, or the *document* that says the same to programs."""
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
         _print_lines(lines)
 
