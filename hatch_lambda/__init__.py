@@ -1,7 +1,7 @@
 """Turn a Python project into an AWS Lambda package.
 
-The functions of the Python API, :func:`build`, :func:`slim` and :func:`write_report`, are loaded when they are
-first used, so that ``import hatch_lambda`` costs next to nothing.
+The functions of the Python API, such as :func:`build` and :func:`slim`, are loaded when they are first used, so that
+``import hatch_lambda`` costs next to nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from hatch_lambda.lazy import exports
 
 if TYPE_CHECKING:
     from hatch_lambda.api import build, slim, verify_package, write_report
+    from hatch_lambda.trials import coldstart, invoke
 
-__all__ = ["__version__", "build", "slim", "verify_package", "write_report"]
+__all__ = ["__version__", "build", "coldstart", "invoke", "slim", "verify_package", "write_report"]
 __version__ = "0.1.0"
-__getattr__ = exports(__name__, dict.fromkeys(("build", "slim", "verify_package", "write_report"), "api"))
+__getattr__ = exports(
+    __name__,
+    {
+        **dict.fromkeys(("build", "slim", "verify_package", "write_report"), "api"),
+        **dict.fromkeys(("coldstart", "invoke"), "trials"),
+    },
+)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
+import signal
 import subprocess
+import threading
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +18,15 @@ from hatch_lambda.errors import CommandError, MissingToolError
 from hatch_lambda.redact import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 INNER_BUILD = "HATCH_LAMBDA_INNER"
 """Set to ``1`` in the environment of builds that the pipeline itself starts: our own hook then does nothing."""
+
+_CHUNK = 1 << 16
+_MOMENT = 0.001
+_DRAINING = 1.0
+"""Seconds to wait for the rest of a program's output, which its own children may keep open."""
 
 _OF_THIS_HOST = frozenset(
     {
@@ -54,6 +64,68 @@ def run(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) 
         shown = " ".join([Path(arguments[0]).stem, *arguments[1:3]])
         raise CommandError(shown, done.returncode, masked(done.stdout + done.stderr))
     return done.stdout
+
+
+class Child:
+    """A program that runs beside us, and whose output is told as it comes."""
+
+    def __init__(
+        self, arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str], tell: Callable[[bytes], None]
+    ) -> None:
+        try:
+            self._process = subprocess.Popen(
+                list(arguments),
+                cwd=cwd,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise MissingToolError(f"cannot run `{arguments[0]}` in {cwd}: {error.strerror}") from error
+        self.pid = self._process.pid
+        self._telling = threading.Lock()
+        self._reader = threading.Thread(target=self._read, args=(tell,), daemon=True)
+        self._reader.start()
+
+    def wait(self, seconds: float) -> int | None:
+        """Return its exit code, negative for a signal; None if it still runs after *seconds*."""
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        self._reader.join(_DRAINING)
+        return code
+
+    def settle(self) -> None:
+        """Return once all is told that it has written so far."""
+        assert self._process.stdout is not None
+        while self._reader.is_alive():
+            with self._telling:
+                if not select.select([self._process.stdout], [], [], 0)[0]:
+                    return
+            time.sleep(_MOMENT)
+
+    def kill(self) -> None:
+        """End it, and what it has started."""
+        with suppress(OSError):
+            if hasattr(os, "killpg"):
+                os.killpg(self.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+        self._process.wait()
+        self._reader.join(_DRAINING)
+
+    def _read(self, tell: Callable[[bytes], None]) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as stream:
+            while select.select([stream], [], [])[0]:
+                with self._telling:
+                    chunk = os.read(stream.fileno(), _CHUNK)
+                    tell(chunk)
+                if not chunk:
+                    break
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ TABLE = "tool.lambda-slim"
 DistInfoPolicy = Literal["minimal", "keep", "remove"]
 Bytecode = Literal["auto", "include", "only", "none"]
 Compression = Literal["fast", "balanced", "smallest"]
+Verify = Literal["import", "invoke", "static"]
 Patterns = tuple[str, ...]
 
 
@@ -125,6 +126,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         Meta(description="How modules are compiled: `1` leaves out assertions, `2` docstrings too, which some need."),
     ] = 0
     compression: Annotated[Compression, Meta(description="`fast`, `balanced` or `smallest`.")] = "balanced"
+    verify: Annotated[
+        Verify | None,
+        Meta(
+            description="How a package is tried before it takes the old one's place: `import` imports the handler's"
+            " module, `invoke` also lets the handler answer `verify-events`, `static` runs nothing. Without it,"
+            " `import` where this machine can."
+        ),
+    ] = None
+    verify_events: Annotated[
+        Patterns,
+        Meta(description='Files with an event each, as glob patterns in the project, for `verify = "invoke"`.'),
+    ] = ()
+    verify_env: Annotated[
+        dict[str, str],
+        Meta(description="Environment variables that the handler needs to be imported and invoked."),
+    ] = msgspec.field(default_factory=dict)
     cache_dir: Annotated[
         str | None,
         Meta(

@@ -59,6 +59,11 @@ class Runtime:
         major, minor, *_ = self.python.split(".")
         return int(major), int(minor)
 
+    @property
+    def version(self) -> str:
+        """The same as one says it: ``3.13``."""
+        return self.name.removeprefix("python")
+
 
 @cache
 def runtimes() -> dict[str, Runtime]:

@@ -54,7 +54,7 @@ def _leave_pipe() -> NoReturn:
     sys.exit(1)
 
 
-COMMANDS = ("build", "slim", "explain", "rules", "verify", "report", "clean", "cache", "schema")
+COMMANDS = ("build", "slim", "explain", "rules", "verify", "invoke", "coldstart", "report", "clean", "cache", "schema")
 """In the order in which one needs them; each is in the module of its name."""
 
 

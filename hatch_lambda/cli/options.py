@@ -35,6 +35,33 @@ def settings(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def running(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how a package is run."""
+    options = [
+        click.option("--layer", "layers", multiple=True, metavar="ZIP", help="A layer; the last is on top."),
+        click.option("--handler", metavar="MODULE.FUNCTION", help="Default: that of the project."),
+        click.option("--env", "variables", multiple=True, metavar="NAME=VALUE", help="Set an environment variable."),
+        click.option("--runtime", metavar="NAME", help="Default: what the package tells."),
+        click.option("--architecture", metavar="NAME", help="Default: what the package tells."),
+        click.option("--python", metavar="FILE", help="Run it with this interpreter, not one that uv finds."),
+        click.option("--project", metavar="FOLDER", default=".", help="Whose settings hold; default: this folder's."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def environment(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Return the variables that --env gives."""
+    variables = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise click.UsageError(f"--env {pair}: expected NAME=VALUE")
+        variables[name] = value
+    return variables
+
+
 CONFIG_SETTING = click.option(
     "-C",
     "--config-setting",

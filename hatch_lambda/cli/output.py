@@ -56,7 +56,7 @@ def progress(*, quiet: bool, lines: bool = True) -> Iterator[Progress]:
     """Show what a build is doing: a moving line on a terminal, plain *lines* elsewhere, nothing if *quiet*."""
     if quiet:
         yield Silent()
-    elif _is_terminal(stderr=True):
+    elif is_terminal(stderr=True):
         with _Bar() as bar:
             yield bar
     else:
@@ -268,6 +268,18 @@ def _findings(findings: Iterable[Finding], *, verbose: bool) -> None:
             _say(click.style(line, fg="yellow"))
 
 
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print a table."""
+    _print_lines(table(rows, _width()))
+
+
+def note(line: str) -> None:
+    """Tell something beside the result."""
+    sys.stdout.flush()
+    for folded in _folded(line, _FINDING_INDENT):
+        _say(click.style(folded, dim=True))
+
+
 def _near(path: Path) -> str:
     """Name *path* as briefly as a person in this folder would."""
     here = Path.cwd()
@@ -280,16 +292,16 @@ def _print_lines(lines: Iterable[str]) -> None:
 
 
 def _print(line: str) -> None:
-    click.echo(line, color=_is_terminal() and "NO_COLOR" not in os.environ)
+    click.echo(line, color=is_terminal() and "NO_COLOR" not in os.environ)
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True, color=_is_terminal(stderr=True) and "NO_COLOR" not in os.environ)
+    click.echo(line, err=True, color=is_terminal(stderr=True) and "NO_COLOR" not in os.environ)
 
 
 def _folded(paragraph: str, indent: int) -> list[str]:
     """Fold what is said to a person; a log gets whole lines."""
-    return hanging(paragraph, indent, shutil.get_terminal_size().columns if _is_terminal(stderr=True) else None)
+    return hanging(paragraph, indent, shutil.get_terminal_size().columns if is_terminal(stderr=True) else None)
 
 
 def print_json(document: Any) -> None:
@@ -300,9 +312,10 @@ def print_json(document: Any) -> None:
 
 def width() -> int | None:
     """Return the columns of the terminal; None where the output goes elsewhere, and lines stay whole."""
-    return shutil.get_terminal_size().columns if _is_terminal() else None
+    return shutil.get_terminal_size().columns if is_terminal() else None
 
 
-def _is_terminal(*, stderr: bool = False) -> bool:
+def is_terminal(*, stderr: bool = False) -> bool:
+    """Tell whether a person reads standard output, or standard error."""
     stream = sys.stderr if stderr else sys.stdout
     return stream.isatty() and os.environ.get("TERM") != "dumb"

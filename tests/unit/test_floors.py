@@ -15,10 +15,10 @@ FLOORS = {
     1: {"target", "cache", "workspace", "process", "interpreter", "remote", "gitignore", "data"},
     2: {"settings", "config", "model", "project"},
     3: {"locks", "install", "slimming", "elf", "bytecode", "archive"},
-    4: {"verify", "report"},
-    5: {"pipeline", "run", "parts", "policies", "collect", "compiling", "reporting", "savings"},
+    4: {"verify", "report", "invoking"},
+    5: {"pipeline", "run", "parts", "policies", "collect", "compiling", "reporting", "savings", "smoke"},
     6: {
-        *("hatch_lambda", "__main__", "api", "schema", "cli"),
+        *("hatch_lambda", "__main__", "api", "trials", "schema", "cli"),
         *("hooks", "builder", "build_hook", "backend", "hatch_app"),
     },
 }

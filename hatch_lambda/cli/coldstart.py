@@ -1,0 +1,36 @@
+"""The command ``hatch-lambda coldstart``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, environment, running
+
+
+@click.command(short_help="Measure how long a package takes to start.")
+@click.argument("package", metavar="ZIP")
+@click.option(
+    "--baseline",
+    metavar="ZIP|unslimmed",
+    help="Measure another package in turn: a zip, or the project's with nothing taken away.",
+)
+@click.option("-n", "--runs", type=click.IntRange(1, 1000), default=10, show_default=True, help="Starts of each.")
+@running
+@JSON
+@QUIET
+@VERBOSE
+def coldstart(
+    package: str, variables: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **options: Any
+) -> None:
+    """Measure how long the package ZIP takes to start, and which of its imports take the time.
+
+    Each start is a fresh process of AWS's runtime interface client, with nothing of the package in the page cache.
+    """
+    from hatch_lambda import trials
+    from hatch_lambda.cli import output, trial
+
+    with output.progress(quiet=quiet or as_json) as progress:
+        measured = trials.coldstart(package, env=environment(variables), progress=progress, **options)
+    trial.cold_start(measured, as_json=as_json, quiet=quiet, everything=verbose)

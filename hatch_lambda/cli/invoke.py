@@ -1,0 +1,73 @@
+"""The command ``hatch-lambda invoke``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hatch_lambda.cli.options import JSON, QUIET, environment, running
+
+
+@click.command(short_help="Run a package's handler as Lambda does.")
+@click.argument("package", metavar="ZIP")
+@click.option(
+    "-e", "--event", "files", multiple=True, metavar="FILE", help="An event for the handler: a file with JSON, or `-`."
+)
+@running
+@click.option(
+    "--timeout", type=click.FloatRange(min=0.001, max=900), default=3.0, show_default=True, help="In seconds."
+)
+@click.option("--memory", type=click.IntRange(128, 10240), default=128, show_default=True, help="In megabytes.")
+@click.option(
+    "--sandbox/--no-sandbox",
+    default=None,
+    help="Let it see nothing else of this machine (Linux, as root), or run as it is.",
+)
+@JSON
+@QUIET
+def invoke(
+    package: str,
+    files: tuple[str, ...],
+    variables: tuple[str, ...],
+    sandbox: bool | None,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Run the handler of the package ZIP as Lambda does: in AWS's own runtime interface client.
+
+    Each event (default: `{}`) is answered by the process that answered the one before. The function finds
+    Lambda's environment, and of this one only what --env gives it. The responses go to standard output, the log to
+    standard error.
+    """
+    from hatch_lambda import trials
+    from hatch_lambda.cli import output, trial
+
+    events = [_read(name) for name in files] or [b"{}"]
+    show = trial.Invocations(as_json=as_json, quiet=quiet)
+    invoked = trials.invoke(
+        package, events, env=environment(variables), sandbox=sandbox, log=show.log, done=show.done, **options
+    )
+    show.end(invoked)
+    if invoked.failed:
+        output.show_error(trial.failure(invoked))
+        sys.exit(trial.failure(invoked).exit_code)
+
+
+def _read(name: str) -> bytes:
+    """Return the event in a file, once it is known to be JSON, as what Lambda takes."""
+    import json
+
+    from hatch_lambda.errors import ConfigurationError
+
+    try:
+        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        json.loads(content)
+    except OSError as error:
+        raise ConfigurationError(f"{name}: {error.strerror}", hint="name a file with an event") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{name}: not JSON: {error}", hint="Lambda takes JSON and nothing else") from error
+    return content
