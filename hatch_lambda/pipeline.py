@@ -15,6 +15,7 @@ from hatch_lambda.policies import project_policy, slim_policy, verify_policy
 from hatch_lambda.report import Package, Slimmed
 from hatch_lambda.report.journal import Journal
 from hatch_lambda.run import Context, Run, Source
+from hatch_lambda.smoke import smoke_test
 from hatch_lambda.workspace import workspace
 
 if TYPE_CHECKING:
@@ -56,12 +57,17 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         journal.findings += audited.findings
         verify.raise_errors(journal.findings)
         output = _output(project, source, own.version or project.version)
+
+        def inspect(package: Path, content_sha256: str) -> None:
+            journal.mark("zip", own_tree)
+            journal.findings += smoke_test(package, content_sha256, project, run, journal.changes)
+            verify.raise_errors(journal.findings)
+
         try:
-            zipped = archive.write(stored.section, own_tree, output, run.packer(), timestamp)
+            zipped = archive.write(stored.section, own_tree, output, run.packer(), timestamp, inspect)
         except archive.DamagedSectionError:
             parts.drop(context.cache, stored.key)
             raise
-        journal.mark("zip", own_tree)
     journal.stages[-1] = replace(journal.stages[-1], size=zipped.size)
     journal.findings += verify.settle(verify.check_zipped(zipped.size), project.settings.verify_ignore)
     return Package(

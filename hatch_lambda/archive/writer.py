@@ -19,7 +19,7 @@ from hatch_lambda.cache import digest
 from hatch_lambda.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from typing_extensions import Buffer
@@ -106,11 +106,20 @@ def _write_entries(packed: Iterable[Packed], timestamp: Timestamp, stream: IO[by
     )
 
 
-def write(first: StoredSection, project: Tree, output: Path, packer: Packer, timestamp: Timestamp) -> Written:
+def write(  # noqa: PLR0913, PLR0917 - what goes in, where it goes, and how
+    first: StoredSection,
+    project: Tree,
+    output: Path,
+    packer: Packer,
+    timestamp: Timestamp,
+    inspect: Callable[[Path, str], None] = lambda _path, _content: None,
+) -> Written:
     """Write *first* and the files of *project* to *output*, which holds the old zip or the new one at any time.
 
-    A directory that both have belongs to the first. A zip that is there already is left as it is. Raises
-    DamagedSectionError when *first* was damaged since it was made, and ArchiveError when the zip cannot be written.
+    A directory that both have belongs to the first. A zip that is there already is left as it is. The zip, with the
+    digest of its content, is shown to *inspect* before it takes its place; what that raises leaves the old one where
+    it is. Raises DamagedSectionError when *first* was damaged since it was made, and ArchiveError when the zip cannot
+    be written.
     """
     if output.exists() and not is_zip(output):
         what = "a folder" if output.is_dir() else "not a zip"
@@ -124,19 +133,23 @@ def write(first: StoredSection, project: Tree, output: Path, packer: Packer, tim
             directory = section.directory + second.directory
             rest.write(directory + zipformat.end_record(len(entries), len(directory), section.size + second.size))
             size = section.size + rest.tell()
+            content = _content_digest(entries)
             key = digest(section.sha256, _digest_of(rest))
             known = packer.cache.get("digests", key)
             sha256 = known.tobytes().decode("ascii") if known is not None else None
-            if sha256 is None or not _is_there(output, size, section, rest):
+            if sha256 is not None and _is_there(output, size, section, rest):
+                inspect(output, content)
+            else:
                 with _replacing(output) as (temporary, stream):
                     _copy(first, temporary, stream)
                     rest.seek(0)
                     shutil.copyfileobj(rest, stream, _CHUNK)
                     stream.flush()
                     sha256 = _checked_digest(section, temporary, sha256)
+                    inspect(temporary, content)
                 if known is None:
                     packer.cache.put("digests", key, sha256.encode("ascii"))
-    return Written(path=output, size=size, sha256=sha256, content_sha256=_content_digest(entries))
+    return Written(path=output, size=size, sha256=sha256, content_sha256=content)
 
 
 @contextmanager

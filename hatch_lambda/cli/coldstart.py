@@ -16,7 +16,9 @@ from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, environment, running
     metavar="ZIP|unslimmed",
     help="Measure another package in turn: a zip, or the project's with nothing taken away.",
 )
-@click.option("-n", "--runs", type=click.IntRange(1, 1000), default=10, show_default=True, help="Starts of each.")
+@click.option(
+    "-n", "--runs", metavar="N", type=click.IntRange(1, 1000), default=10, show_default=True, help="Starts of each."
+)
 @running
 @JSON
 @QUIET

@@ -18,9 +18,16 @@ from hatch_lambda.cli.options import JSON, QUIET, environment, running
 )
 @running
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.001, max=900), default=3.0, show_default=True, help="In seconds."
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.001, max=900),
+    default=3.0,
+    show_default=True,
+    help="At most 900.",
 )
-@click.option("--memory", type=click.IntRange(128, 10240), default=128, show_default=True, help="In megabytes.")
+@click.option(
+    "--memory", metavar="MB", type=click.IntRange(128, 10240), default=128, show_default=True, help="At most 10240."
+)
 @click.option(
     "--sandbox/--no-sandbox",
     default=None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hatch_lambda.archive import entries
-from hatch_lambda.errors import ConfigurationError
+from hatch_lambda.errors import ConfigurationError, MissingToolError
 from hatch_lambda.invoking import sandbox
 from hatch_lambda.invoking.client import put_client
 from hatch_lambda.invoking.function import Environment, Invocation
@@ -112,6 +112,8 @@ def invoke(
     with placed(trial, host) as place:
         put_client(trial.target, host, host.work / "runtime")
         why_not = _why_no_sandbox(trial, place)
+        if trial.sandbox and why_not is not None:
+            raise MissingToolError(f"there is no sandbox: {why_not}", hint="--no-sandbox does without")
         place = replace(place, is_sandbox=why_not is None)  # noqa: PLW2901 - the same folders, seen otherwise
         invocations: list[Invocation] = []
         with Environment(trial.function, place, tell) as environment:

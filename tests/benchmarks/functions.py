@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.measure import Step, alternate, median
-from tests.benchmarks.workloads import locked
+from tests.benchmarks.workloads import COMPARABLE, locked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +24,8 @@ def measure_functions(counts: list[int], folder: Path, runs: int) -> dict[str, A
         with (project / "handler.py").open("a", encoding="utf-8") as handler:
             handler.write(f"\nNUMBER = {number}\n")
         projects.append(project)
+    build = [sys.executable, "-m", "hatch_lambda", "build", "--quiet", *COMPARABLE]
     environment = {**os.environ, "HATCH_LAMBDA_CACHE_DIR": str(folder / "cache")}
-    build = [sys.executable, "-m", "hatch_lambda", "build", "--quiet", "-C", "bytecode=none"]
     steps = [
         Step(
             name=str(count),

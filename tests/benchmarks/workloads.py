@@ -28,12 +28,16 @@ zip -q {out}/package.zip handler.py
 """
 
 
+COMPARABLE = ("-C", "bytecode=none", "-C", "verify=static")
+"""The recipe neither compiles nor runs what it makes."""
+
+
 def measure_workload(name: str, folder: Path, runs: int) -> dict[str, Any]:
     """Measure all ways of building the workload *name* and return figures, ratios and sizes."""
     project = locked(name, folder / name)
     environment = dict(os.environ)
     output, made = project / "dist" / "package.zip", folder / "recipe"
-    build = [sys.executable, "-m", "hatch_lambda", "build", "--quiet", "-C", "bytecode=none", "-o", str(output)]
+    build = [sys.executable, "-m", "hatch_lambda", "build", "--quiet", *COMPARABLE, "-o", str(output)]
     handler = project / "handler.py"
     original, edits = handler.read_text(encoding="utf-8"), iter(range(10_000))
     locks = {"now": (project / "uv.lock").read_bytes(), "older": older_lock(project, OLDER[name])}

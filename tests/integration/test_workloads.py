@@ -26,6 +26,9 @@ def test_package_of_a_workload_fits_and_runs_on_a_bare_interpreter(workload, she
     assert answer["ok"] is True
     assert [finding for finding in result["findings"] if finding["severity"] != "note"] == []
     assert shell.hatch_lambda("verify", "--quiet", task, "--project", workload, cwd=workload).stdout == ""
+    # And in AWS's own runtime interface client.
+    invoked = shell.hatch_lambda("invoke", result["zip"], "--memory", "1024", "--timeout", "60", cwd=workload)
+    assert json.loads(invoked.stdout)["ok"] is True
 
 
 def test_nearly_every_shared_object_of_a_workload_is_stripped(workload, shell):

@@ -46,9 +46,7 @@ def test_a_module_that_slimming_removed_is_named_with_its_remedy(path, name):
 
 def test_a_module_that_was_never_there_belongs_to_the_dependencies():
     """Or into a layer."""
-    finding = judge(
-        kind="no module", message="No module named 'requests'", name="requests", file="/task/app.py", line=3
-    )
+    finding = judge(kind="no module", message="No module named 'requests'", name="requests", file="/task/a.py", line=3)
 
     assert finding.message.endswith("a.py:3: No module named 'requests'")
     assert "dependencies" in finding.hint

@@ -1,0 +1,113 @@
+"""The smoke test of a build: the package is run before it takes the old one's place.
+
+What came of it is kept under the digest of the package's content and of all else that has a say, so a package that
+did not change is not run again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hatch_lambda import __version__
+from hatch_lambda.cache import digest
+from hatch_lambda.errors import machine_errors
+from hatch_lambda.interpreter import find
+from hatch_lambda.invoking import Function, Host, Trial
+from hatch_lambda.invoking.machine import obstacle
+from hatch_lambda.model import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hatch_lambda.model import Change
+    from hatch_lambda.project import Project
+    from hatch_lambda.run import Run
+
+_KIND = "smoke-tests"
+_MEMORY, _TIMEOUT = 10240, 120.0
+"""Megabytes and seconds: a build asks whether the package runs, not how well."""
+
+
+@machine_errors()
+def smoke_test(
+    package: Path, content_sha256: str, project: Project, run: Run, changes: Sequence[Change]
+) -> list[Finding]:
+    """Run *package* as ``verify`` says, or return why it was not; *changes* explain what is missing."""
+    settings = project.settings
+    mode = settings.verify
+    if mode == "static":
+        return []
+    from hatch_lambda.invoking.findings import not_tried
+
+    if settings.handler is None:
+        return [not_tried("no handler is set", Severity.WARNING)] if mode is not None else []
+    events = _events(project) if mode == "invoke" else {}
+    if mode == "invoke" and not events:
+        return [not_tried("there are no verify-events", Severity.WARNING)]
+    host = Host(uv=run.context.uv, cache=run.context.cache, work=run.work / "smoke")
+    host.work.mkdir()
+    problem, version = obstacle(project.target), project.target.runtime.version
+    may_download = mode is not None and problem is None
+    interpreter = find(version, host.uv, host.cache, cwd=host.work, download=may_download)
+    if problem is None and interpreter is None:
+        problem = f"there is no CPython {version} on this machine (`uv python install {version}`)"
+    if problem is not None and mode is None:
+        return [not_tried(problem)]
+    key = digest(
+        content_sha256,
+        str(project.target),
+        settings.handler,
+        sorted(settings.verify_env.items()),
+        sorted(events.items()),
+        interpreter,
+        __version__,
+    )
+    kept = run.context.cache.get(_KIND, key)
+    if kept is None:
+        run.context.progress.start("invoke" if events else "import", 0)
+        found = _run(package, project, host, events, changes)
+        if all(finding.severity is not Severity.ERROR for finding in found):
+            run.context.cache.put(_KIND, key, msgspec.msgpack.encode(found))
+        return found
+    return msgspec.msgpack.decode(kept, type=list[Finding])
+
+
+def _events(project: Project) -> dict[str, bytes]:
+    """Return the content of the files that ``verify-events`` names, by their names."""
+    events: dict[str, bytes] = {}
+    for pattern in project.settings.verify_events:
+        for path in sorted(project.root.glob(pattern)):
+            events[path.relative_to(project.root).as_posix()] = path.read_bytes()
+    return events
+
+
+def _run(
+    package: Path, project: Project, host: Host, events: dict[str, bytes], changes: Sequence[Change]
+) -> list[Finding]:
+    from hatch_lambda.invoking.client import put_client
+    from hatch_lambda.invoking.findings import judge_import, judge_invocations
+    from hatch_lambda.invoking.function import Environment
+    from hatch_lambda.invoking.importing import import_handler
+    from hatch_lambda.invoking.trial import placed
+
+    settings, target = project.settings, project.target
+    assert settings.handler is not None
+    function = Function(
+        handler=settings.handler,
+        runtime=target.runtime.name,
+        memory=_MEMORY,
+        timeout=_TIMEOUT,
+        variables=settings.verify_env,
+    )
+    trial = Trial(package=package, function=function, architecture=target.architecture)
+    with placed(trial, host) as place:
+        imported = import_handler(function, place, host.work)
+        found = [*judge_import(imported, settings.handler, place.task, changes)]
+        if events and all(finding.severity is not Severity.ERROR for finding in found):
+            put_client(target, host, host.work / "runtime")
+            with Environment(function, place, lambda _: None) as environment:
+                found += judge_invocations((name, environment.invoke(event)) for name, event in events.items())
+    return found
