@@ -35,15 +35,20 @@ def cache_info(as_json: bool) -> None:
 def cache_prune(max_size: int | None) -> None:
     """Remove what killed builds left, and what was used least recently above the size limit."""
     from hatch_lambda import api
-    from hatch_lambda.cli import output as show
 
-    show.freed(api.cache_of().prune(max_size))
+    _freed(api.cache_of().prune(max_size))
 
 
 @cache.command("clear")
 def cache_clear() -> None:
     """Remove everything in the cache."""
     from hatch_lambda import api
-    from hatch_lambda.cli import output as show
 
-    show.freed(api.cache_of().clear())
+    _freed(api.cache_of().clear())
+
+
+def _freed(count: int) -> None:
+    """Print how many bytes were freed."""
+    from hatch_lambda.report import text
+
+    click.echo(f"{text.size(count)} freed")

@@ -173,11 +173,6 @@ def cache(cache: Cache, *, as_json: bool) -> None:
     _print(f"{cache.root}: {text.size(total)} of at most {text.size(cache.max_size)}")
 
 
-def freed(count: int) -> None:
-    """Print how many bytes were freed."""
-    _print(f"{text.size(count)} freed")
-
-
 def slimmed(result: Slimmed, directory: str, *, dry_run: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Print what slimming a folder did, or would do."""
     if as_json:
@@ -266,18 +261,6 @@ def _findings(findings: Iterable[Finding], *, verbose: bool) -> None:
     for finding in text.finding_lines(findings, notes=verbose):
         for line in _folded(finding, _FINDING_INDENT):
             _say(click.style(line, fg="yellow"))
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print a table."""
-    _print_lines(table(rows, _width()))
-
-
-def note(line: str) -> None:
-    """Tell something beside the result."""
-    sys.stdout.flush()
-    for folded in _folded(line, _FINDING_INDENT):
-        _say(click.style(folded, dim=True))
 
 
 def _near(path: Path) -> str:

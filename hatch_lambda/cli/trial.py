@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,16 @@ import click
 from hatch_lambda.cli import output
 from hatch_lambda.errors import VerificationError
 from hatch_lambda.report import text
+from hatch_lambda.report.layout import hanging, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hatch_lambda.invoking import Invocation, Invoked
     from hatch_lambda.invoking.coldstart import ColdStart, Start
 
 _SHOWN = 10
+_INDENT = 4
 
 _REMEDIES = {
     "Runtime.ImportModuleError": "`hatch-lambda explain .` tells which files are not in the package, and why",
@@ -59,7 +62,7 @@ class Invocations:
         elif not self._quiet:
             where = "in a sandbox" if invoked.sandbox else f"without a sandbox: {invoked.why_no_sandbox}"
             emulated = ", emulated" if invoked.emulated else ""
-            output.note(f"{invoked.runtime} on {invoked.architecture}{emulated}, {where}")
+            _note(f"{invoked.runtime} on {invoked.architecture}{emulated}, {where}")
 
 
 def failure(invoked: Invoked) -> VerificationError:
@@ -119,16 +122,16 @@ def cold_start(measured: ColdStart, *, as_json: bool, quiet: bool, everything: b
         return
     names = [start.name for start in measured.starts]
     rows = [(label, *(value(start) for start in measured.starts)) for label, value in _FIGURES]
-    output.print_table([("", *names), *rows])
+    _table([("", *names), *rows])
     click.echo()
-    output.print_table(_imports(measured, everything=everything))
+    _table(_imports(measured, everything=everything))
     click.echo()
     if not quiet:
         for advice in measured.advice:
-            output.note(f"advice: {advice}")
+            _note(f"advice: {advice}")
         state = "nothing of it in the page cache" if measured.cold else "the page cache left as it was"
         runs = len(measured.starts[0].init)
-        output.note(f"{measured.runtime} on {measured.architecture}, {runs} starts of each, {state}")
+        _note(f"{measured.runtime} on {measured.architecture}, {runs} starts of each, {state}")
 
 
 def _imports(measured: ColdStart, *, everything: bool) -> list[tuple[str, ...]]:
@@ -193,3 +196,16 @@ def _measured(measured: ColdStart) -> dict[str, Any]:
         ],
         "advice": list(measured.advice),
     }
+
+
+def _table(rows: Sequence[Sequence[str]]) -> None:
+    for line in table(rows, shutil.get_terminal_size().columns if output.is_terminal() else None):
+        click.echo(line)
+
+
+def _note(paragraph: str) -> None:
+    """Tell something beside the result."""
+    sys.stdout.flush()
+    width = shutil.get_terminal_size().columns if output.is_terminal(stderr=True) else None
+    for line in hanging(paragraph, _INDENT, width):
+        click.echo(line, err=True)
