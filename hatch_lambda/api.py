@@ -12,11 +12,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hatch_lambda import pipeline
+from hatch_lambda import pipeline, shapes
 from hatch_lambda.archive.format import LAST_SECOND
 from hatch_lambda.cache import Cache
 from hatch_lambda.config import decode
 from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaError, machine_errors
+from hatch_lambda.functions import functions_of, one_of
+from hatch_lambda.many import Task, build_each, failed
 from hatch_lambda.model import Progress, Silent
 from hatch_lambda.policies import verify_policy
 from hatch_lambda.process import INNER_BUILD, Uv
@@ -42,12 +44,13 @@ _SECONDS = re.compile(r"[0-9]{1,10}")
 def build(
     project: str | os.PathLike[str] = ".",
     *,
+    function: str | None = None,
     progress: Progress | None = None,
     no_cache: bool = False,
     refresh: bool = False,
     **settings: Any,
 ) -> Package:
-    """Build the Lambda package of the project in a folder and return what was made.
+    """Build the Lambda package of the project in a folder, or of its *function*, and return what was made.
 
     *settings* replace those of the project's ``[tool.lambda-slim]``, with ``_`` for ``-`` in their names. Where
     there is no lock file one is made, unless ``require_lock`` is set. With *no_cache* nothing is kept, with
@@ -56,14 +59,15 @@ def build(
     >>> package = build("service", architecture="arm64")  # doctest: +SKIP
     >>> package.path, package.size  # doctest: +SKIP
     """
-    read = Project.read(Path(project), overrides(settings))
+    read = one_of(Project.read(Path(project), overrides(settings)), function)
     cache = Cache(root=None) if no_cache else open_cache(os.environ, read, refresh=refresh)
     return pipeline.build(read, Source(may_create_lock=True), context(os.environ, cache, progress))
 
 
 def build_all(
-    projects: Sequence[str | os.PathLike[str]],
+    projects: Sequence[str | os.PathLike[str]] = (".",),
     *,
+    functions: Sequence[str] = (),
     jobs: int | None = None,
     no_cache: bool = False,
     refresh: bool = False,
@@ -71,25 +75,47 @@ def build_all(
 ) -> Iterator[tuple[str, Package | HatchLambdaError]]:
     """Build several projects, *jobs* at a time, and yield for each its folder with its package or its error.
 
-    What they have in common is installed, slimmed and compressed once, even with *no_cache*.
+    Of a project that has several functions, each is built, or those of the names *functions*; their labels are
+    ``folder:function``. What they have in common is installed, slimmed and compressed once, even with *no_cache*.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     lent = context(os.environ, Cache(root=None))
+    tasks: list[tuple[str, Task | HatchLambdaError]] = []
 
-    def build_one(project: str | os.PathLike[str]) -> Package | HatchLambdaError:
+    def read_tasks(project: str) -> Iterator[tuple[str, Task | HatchLambdaError]]:
         try:
             read = Project.read(Path(project), overrides(settings))
             cache = shared or open_cache(os.environ, read, refresh=refresh)
-            return pipeline.build(read, Source(may_create_lock=True), replace(lent, cache=cache))
+            for one in functions_of(read, functions):
+                label = f"{project}:{one.function}" if one.function else project
+                yield label, (one, replace(lent, cache=cache))
         except HatchLambdaError as error:
-            return error
+            yield project, error
 
     with tempfile.TemporaryDirectory(prefix="hatch-lambda-") as folder:
         shared = Cache(root=Path(folder)) if no_cache else None
-        with ThreadPoolExecutor(max_workers=max(1, jobs or _cores())) as pool:
-            for project, outcome in zip(projects, pool.map(build_one, projects), strict=True):
-                yield os.fspath(project), outcome
+        for project in projects:
+            tasks += read_tasks(os.fspath(project))
+        outcomes = build_each([task for _, task in tasks], Source(may_create_lock=True), jobs=jobs or _cores())
+        for (label, _), outcome in zip(tasks, outcomes, strict=True):
+            yield label, outcome
+
+
+def build_functions(project: Project, source: Source) -> list[Package]:
+    """Build all functions of *project* for a door of Hatch; raise one error for all that failed."""
+    lent = context(os.environ, open_cache(os.environ, project))
+    functions = functions_of(project)
+    if len(functions) == 1:
+        return [pipeline.build(functions[0], source, lent)]
+    labels = [str(function.function) for function in functions]
+    outcomes = list(zip(labels, build_each([(one, lent) for one in functions], source, jobs=_cores()), strict=True))
+    if (error := failed(outcomes)) is not None:
+        raise error
+    return [outcome for _, outcome in outcomes if not isinstance(outcome, HatchLambdaError)]
+
+
+def names_of_functions(project: str | os.PathLike[str] = ".") -> list[str]:
+    """Return the names of the functions of a project; none where it is one itself. Raises HatchLambdaError."""
+    return list(Project.read(Path(project)).settings.functions)
 
 
 def slim(
@@ -112,15 +138,21 @@ def slim(
 
 
 def explain(
-    project: str | os.PathLike[str], path: str, *, progress: Progress | None = None, **settings: Any
+    project: str | os.PathLike[str],
+    path: str,
+    *,
+    function: str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
 ) -> tuple[list[Change], list[Decision]]:
     """Return why the file *path* of the package, or each file in the folder *path*, is in it or not.
 
+    Of a project that has several functions, *function* says which package.
     The path ``.`` stands for the whole package. First come the Changes of the install stage, then the Decisions
     of the slim stage. Raises HatchLambdaError.
     """
     wanted = posixpath.normpath(path.replace(os.sep, "/").strip("/"))
-    read = Project.read(Path(project), overrides(settings))
+    read = one_of(Project.read(Path(project), overrides(settings)), function)
     lent = context(os.environ, open_cache(os.environ, read), progress)
     changes, decisions = pipeline.plan(read, Source(may_create_lock=True), lent)
 
@@ -167,10 +199,10 @@ def verify_package(
 def clean(project: str | os.PathLike[str] = ".", *, dry_run: bool = False) -> list[Path]:
     """Remove the packages that were made of a project, and return their paths. Raises HatchLambdaError."""
     read = Project.read(Path(project))
-    made = pipeline.made_here(read, read.root / "dist")
+    made = shapes.made_here(read, read.root / "dist")
     try:
         for path in () if dry_run else made:
-            path.unlink()
+            shapes.remove(path)
     except OSError as error:
         raise ArchiveError(f"{error.filename}: {error.strerror}", hint="check the folder's permissions") from error
     return made

@@ -30,51 +30,39 @@ class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Put the resolved lock and the included files into an sdist: the wheel may be built from it."""
         if self.target_name == "sdist" and self._is_wanted(version):
-            from hatch_lambda import api, locks, pipeline
             from hatch_lambda.hatch_app import reporting
-            from hatch_lambda.install import included
+            from hatch_lambda.sdist import carried
 
             with reporting(self.app):
                 project = self._project()
                 if not project.settings.enabled:
                     return
                 self._carried = tempfile.TemporaryDirectory(prefix="hatch-lambda-")
-                folder = Path(self._carried.name)
-                context = api.context(os.environ, api.open_cache(os.environ, project))
-                lock = pipeline.resolve_lock(project, self._source(), context, folder)
-                resolved = folder / locks.RESOLVED_NAME
-                portable = locks.rebase(lock.pylock, lock.path.parent, project.root)
-                resolved.write_text(locks.dump(portable), encoding="utf-8")
-                carried = {str(resolved): locks.RESOLVED_NAME}
-                if project.settings.include:
-                    for path in included(project.root, project.settings.include):
-                        carried[str(project.root / path)] = path
-                build_data["force_include"].update(carried)
+                build_data["force_include"].update(carried(project, self._source(), Path(self._carried.name)))
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002 - Hatch's interface
         """Build the package from the wheel that was just built."""
         if self.target_name == "wheel" and self._is_wanted(version):
-            from hatch_lambda import api, pipeline
+            from hatch_lambda import api
             from hatch_lambda.hatch_app import reporting, show
 
             with reporting(self.app):
                 project = self._project()
                 if project.settings.enabled:
-                    source = self._source(Path(artifact_path))
-                    context = api.context(os.environ, api.open_cache(os.environ, project))
-                    show(self.app, pipeline.build(project, source, context))
+                    for package in api.build_functions(project, self._source(Path(artifact_path))):
+                        show(self.app, package)
         elif self.target_name == "sdist" and hasattr(self, "_carried"):
             self._carried.cleanup()
 
     def clean(self, versions: list[str]) -> None:  # noqa: ARG002 - Hatch's interface
         """Remove the packages that were made in the output folder, and nothing else."""
         if self.target_name == "wheel":
-            from hatch_lambda import pipeline
+            from hatch_lambda import shapes
             from hatch_lambda.hatch_app import reporting
 
             with reporting(self.app):
-                for path in pipeline.made_here(self._project(), Path(self.directory)):
-                    path.unlink()
+                for path in shapes.made_here(self._project(), Path(self.directory)):
+                    shapes.remove(path)
 
     def _is_wanted(self, version: str) -> bool:
         return version == "standard" and not (

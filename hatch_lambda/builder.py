@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from hatchling.builders.config import BuilderConfig
 from hatchling.builders.plugin.interface import BuilderInterface
 from hatchling.builders.wheel import WheelBuilder
 from hatchling.plugin.manager import PluginManager
 
-from hatch_lambda import api, pipeline
+from hatch_lambda import api, shapes
 from hatch_lambda.hatch_app import reporting, show
 from hatch_lambda.project import Project
 from hatch_lambda.run import Source
+from hatch_lambda.settings import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,26 +33,34 @@ class LambdaBuilder(BuilderInterface[BuilderConfig, PluginManager]):
 
     def get_version_api(self) -> dict[str, Callable[..., str]]:
         """Return what ``hatch build -t lambda:VERSION`` can build."""
-        return {"standard": self.build_standard}
+        return {"standard": self.build_standard, **{shape: self._build_as(shape) for shape in get_args(Shape)}}
+
+    def get_default_versions(self) -> list[str]:
+        """Return what ``hatch build -t lambda`` builds: the shape that the settings name."""
+        return ["standard"]
 
     def build_standard(self, directory: str, **_build_data: Any) -> str:
-        """Build the zip in *directory* and return its path."""
+        """Build the package in *directory* and return its path; of several functions, that of the first."""
+        return self._build(directory)
+
+    def _build_as(self, shape: str) -> Callable[..., str]:
+        """Return what builds the package in a *shape*, whatever the settings say."""
+        return lambda directory, **_build_data: self._build(directory, shape=shape)
+
+    def _build(self, directory: str, **overrides: Any) -> str:
         with reporting(self.app), tempfile.TemporaryDirectory(prefix="hatch-lambda-") as folder:
-            project = Project.read(Path(self.root))
+            project = Project.read(Path(self.root), overrides)
             wheels = WheelBuilder(self.root, plugin_manager=self.plugin_manager, metadata=self.metadata, app=self.app)
             with api.inner_build():
                 wheel = next(wheels.build(directory=folder, versions=["standard"]))
-            package = pipeline.build(
-                project,
-                Source(wheel=Path(wheel), directory=Path(directory)),
-                api.context(os.environ, api.open_cache(os.environ, project)),
-            )
-            show(self.app, package)
-            return str(package.path)
+            packages = api.build_functions(project, Source(wheel=Path(wheel), directory=Path(directory)))
+            for package in packages:
+                show(self.app, package)
+            return str(packages[0].path)
         raise AssertionError
 
     def clean(self, directory: str, versions: list[str]) -> None:  # noqa: ARG002 - Hatch's interface
         """Remove the packages that this builder made in *directory*, and nothing else."""
         with reporting(self.app):
-            for path in pipeline.made_here(Project.read(Path(self.root)), Path(directory)):
-                path.unlink()
+            for path in shapes.made_here(Project.read(Path(self.root)), Path(directory)):
+                shapes.remove(path)

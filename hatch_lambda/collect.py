@@ -77,7 +77,7 @@ def take(project: Project, source: Source, timestamp: archive.Timestamp, run: Ru
 def choose(project: Project, source: Source, run: Run) -> locks.Choice:
     """Choose the locked wheels for the target."""
     policy = lock_policy_of(project, source)
-    return locks.choose(project, project.target, policy, run.context.uv, run.context.cache, run.work)
+    return locks.choose(locked(project, source), project.target, policy, run.context.uv, run.context.cache, run.work)
 
 
 def install_dependencies(project: Project, chosen: locks.Choice, run: Run) -> Tree:
@@ -92,7 +92,17 @@ def install_dependencies(project: Project, chosen: locks.Choice, run: Run) -> Tr
 
 def lock_policy_of(project: Project, source: Source) -> locks.LockPolicy:
     """Return the lock stage's policy, for the door that *source* is."""
-    return lock_policy(project.settings, may_create=source.may_create_lock, in_source_tree=source.in_source_tree)
+    return lock_policy(
+        locked(project, source).settings,
+        may_create=source.may_create_lock,
+        in_source_tree=source.in_source_tree,
+        function=project.function,
+    )
+
+
+def locked(project: Project, source: Source) -> Project:
+    """Return whose lock is read: an sdist carries every lock as that of the project itself."""
+    return project.locked if source.in_source_tree else project
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +181,8 @@ class _Attempt:
             parts.note_crowded(run.context.cache, self._key, run.influence(own))
             return None
         if len(tree):
-            verify.raise_errors(verify.settle(verify.check_unzipped(tree), run.settings.verify_ignore))
+            nested = run.settings.shape == "nested"
+            verify.raise_errors(verify.settle(verify.check_unzipped(tree, nested=nested), run.settings.verify_ignore))
         run.context.progress.start("compress", tree.size)
         with ThreadPoolExecutor(max_workers=1) as pool:
             reading = pool.submit(verify.collect, tree, self.project.target.markers)

@@ -12,11 +12,11 @@ import msgspec
 
 from hatch_lambda.data import load
 from hatch_lambda.errors import ConfigurationError
-from hatch_lambda.settings import TABLE, Settings
+from hatch_lambda.settings import APPENDED, PROJECT_WIDE, TABLE, Settings
 from hatch_lambda.target import Architecture, runtimes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _MEANT = {"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "aarch64": "arm64"}
 
@@ -38,27 +38,14 @@ def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None)
     An override that is None was not given. Raises ConfigurationError that lists every problem at once.
     """
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    values: dict[str, Any] = {}
-    problems: list[Problem] = []
-    fields = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
 
     def where(key: str, *inner: str) -> str:
         place = ".".join([key, *inner])
         return f"option `{place}`" if key in given else f"{TABLE}.{place}"
 
-    for key, value in {**table, **given}.items():
-        if key not in fields:
-            problems.append(Problem(where=where(key), what=f"there is no such key{_did_you_mean(key, fields)}"))
-            continue
-        field = fields[key]
-        try:
-            values[field.name] = msgspec.convert(value, field.type)
-        except msgspec.ValidationError as error:
-            problems.append(Problem(where=where(key), what=_explain(key, value, field.type, in_words(error))))
-    problems += _unknown_rules(values.get("rules", {}), partial(where, "rules"))
-    problems += _unknown_data(values.get("data", {}), partial(where, "data"))
-    problems += _unknown_runtime(values.get("runtime"), where("runtime"))
-    problems += _unknown_codes(values.get("verify_ignore", ()), where("verify-ignore"))
+    values, problems = _decode({**table, **given}, Settings, where)
+    for name, own in values.get("functions", {}).items():
+        problems += _function_problems(name, own)
     if problems:
         raise ConfigurationError(
             "\n".join(map(str, problems)),
@@ -67,9 +54,70 @@ def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None)
     return Settings(**values)
 
 
+def merged(table: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *table* with a function's *own* settings in it, and no functions any more.
+
+    Its patterns come after those of the project, so they have the last word; tables are merged; all else takes the
+    place of what the project says.
+    """
+    result = {key: value for key, value in table.items() if key != "functions"}
+    for key, value in own.items():
+        before = result.get(key)
+        if key in APPENDED and isinstance(before, list) and isinstance(value, list):
+            result[key] = [*before, *value]
+        elif isinstance(before, dict) and isinstance(value, dict):
+            result[key] = {**before, **value}
+        else:
+            result[key] = value
+    return result
+
+
+def _decode(
+    table: Mapping[str, Any], struct: type[msgspec.Struct], where: Callable[..., str], *, barred: Sequence[str] = ()
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Convert key by key, for msgspec stops at the first problem."""
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    open_ = {key: field for key, field in fields.items() if key not in barred}
+    for key, value in table.items():
+        if key not in open_:
+            what = "it is the whole project's" if key in fields else f"there is no such key{did_you_mean(key, open_)}"
+            problems.append(Problem(where=where(key), what=what))
+            continue
+        field = fields[key]
+        try:
+            if isinstance(value, dict) and (inner := _struct(field.type)) is not None:
+                own, more = _decode(value, inner, partial(where, key))
+                problems += more
+                values[field.name] = inner(**own)
+                continue
+            values[field.name] = msgspec.convert(value, field.type)
+        except msgspec.ValidationError as error:
+            problems.append(Problem(where=where(key), what=_explain(key, value, field.type, in_words(error))))
+    problems += _unknown_rules(values.get("rules", {}), partial(where, "rules"))
+    problems += _unknown_data(values.get("data", {}), partial(where, "data"))
+    problems += _unknown_runtime(values.get("runtime"), where("runtime"))
+    problems += _unknown_codes(values.get("verify_ignore", ()), where("verify-ignore"))
+    return values, problems
+
+
+def _struct(expected: Any) -> type[msgspec.Struct] | None:
+    """Return the table that a key holds, if that is what it holds."""
+    inner = get_args(expected)[0] if get_args(expected) else expected
+    return inner if isinstance(inner, type) and issubclass(inner, msgspec.Struct) else None
+
+
+def _function_problems(name: str, own: Mapping[str, Any]) -> list[Problem]:
+    def where(*keys: str) -> str:
+        return ".".join([TABLE, "functions", name, *keys])
+
+    return _decode(own, Settings, where, barred=PROJECT_WIDE)[1]
+
+
 def _unknown_runtime(runtime: str | None, where: str) -> Iterator[Problem]:
     if runtime is not None and runtime not in runtimes():
-        meant = _did_you_mean("python" + runtime.removeprefix("python"), runtimes())
+        meant = did_you_mean("python" + runtime.removeprefix("python"), runtimes())
         known = f" (known: {', '.join(runtimes())})"
         yield Problem(
             where=where,
@@ -81,7 +129,7 @@ def _unknown_rules(rules: Mapping[str, bool], where: Callable[[str], str]) -> It
     known = [rule["name"] for rule in load("rules.toml")["rule"]] if rules else []
     for name in rules:
         if name not in known:
-            meant = _did_you_mean(name, known) or " (`hatch-lambda rules` lists them)"
+            meant = did_you_mean(name, known) or " (`hatch-lambda rules` lists them)"
             yield Problem(where=where(name), what=f"there is no such rule{meant}")
 
 
@@ -89,7 +137,7 @@ def _unknown_data(data: Mapping[str, object], where: Callable[[str], str]) -> It
     known = {entry["name"]: entry for entry in load("services.toml")["library"]} if data else {}
     for name, choice in data.items():
         if name not in known:
-            meant = _did_you_mean(name, known) or f" (known: {', '.join(known)})"
+            meant = did_you_mean(name, known) or f" (known: {', '.join(known)})"
             yield Problem(where=where(name), what=f"there is no such library{meant}")
         elif isinstance(choice, str) and choice != "auto":
             yield Problem(where=where(name), what=f"expected a list of names or 'auto', got {choice!r}")
@@ -109,7 +157,7 @@ def _explain(key: str, value: object, expected: object, error: str) -> str:
     choices = _choices(expected)
     if choices and isinstance(value, str):
         noun = "a Lambda architecture" if key == "architecture" else f"one of {', '.join(map(repr, choices))}"
-        return f"{value!r} is not {noun}{_did_you_mean(value, choices)}"
+        return f"{value!r} is not {noun}{did_you_mean(value, choices)}"
     return error
 
 
@@ -131,7 +179,8 @@ def _choices(expected: object) -> list[str]:
     return []
 
 
-def _did_you_mean(word: str, words: Mapping[str, Any] | list[str]) -> str:
+def did_you_mean(word: str, words: Mapping[str, Any] | list[str]) -> str:
+    """Return the end of a message about *word*, which is none of *words*: the one that was probably meant."""
     lower = word.lower()
     close = [_MEANT[lower]] if _MEANT.get(lower) in words else difflib.get_close_matches(lower, list(words), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import deflate
 
-from hatch_lambda import __version__, archive, collect, compiling, install, locks, parts, slimming, verify
+from hatch_lambda import __version__, archive, collect, compiling, install, locks, parts, shapes, slimming, verify
 from hatch_lambda.cache import Cache
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.model import Finding, Severity, Tree
@@ -50,35 +50,53 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         run = Run(settings=project.settings, context=context, work=work, journal=journal)
         taken = collect.take(project, source, timestamp, run)
         own, stored, own_tree, tree = taken.project, taken.dependencies, taken.own_tree, taken.tree
-        paths = stored.part.tree(stored.file)
-        journal.findings += slimming.check_requests(own.tree, paths, slim_policy(project.settings))
+        dependencies = stored.part.tree(stored.file)
+        journal.findings += slimming.check_requests(own.tree, dependencies, slim_policy(project.settings))
         facts = stored.part.facts + verify.collect(own_tree, target.markers)
         audited = _audit(project, tree, facts, context)
         journal.findings += audited.findings
         verify.raise_errors(journal.findings)
-        output = _output(project, source, own.version or project.version)
 
         def inspect(package: Path, content_sha256: str) -> None:
             journal.mark("zip", own_tree)
             journal.findings += smoke_test(package, content_sha256, project, run, journal.changes)
             verify.raise_errors(journal.findings)
 
+        version = own.version or project.version
+        ingredients = shapes.Ingredients(
+            project=project,
+            version=version,
+            stored=stored.section,
+            dependencies=dependencies,
+            own=own_tree,
+            output=shapes.output_of(project, version, source.directory),
+            work=work,
+            packer=run.packer(),
+            timestamp=timestamp,
+            inspect=inspect,
+        )
         try:
-            zipped = archive.write(stored.section, own_tree, output, run.packer(), timestamp, inspect)
+            made = shapes.make(ingredients)
         except archive.DamagedSectionError:
             parts.drop(context.cache, stored.key)
             raise
-    journal.stages[-1] = replace(journal.stages[-1], size=zipped.size)
-    journal.findings += verify.settle(verify.check_zipped(zipped.size), project.settings.verify_ignore)
+    journal.stages[-1] = replace(journal.stages[-1], size=made.main.size)
+    large = verify.check_zipped(made.main.size if made.main.sha256 else 0)
+    journal.findings += verify.settle([*made.findings, *large], project.settings.verify_ignore)
     return Package(
         tree=tree,
         stages=tuple(journal.stages),
         changes=tuple(journal.changes),
         findings=tuple(journal.findings),
-        path=zipped.path,
-        size=zipped.size,
-        sha256=zipped.sha256,
-        content_sha256=zipped.content_sha256,
+        shape=project.settings.shape,
+        function=project.function,
+        handler=made.handler or project.settings.handler,
+        path=made.main.path,
+        size=made.main.size,
+        sha256=made.main.sha256,
+        content_sha256=made.main.content_sha256 or "",
+        others=made.others,
+        outer_size=made.main.unzipped if made.main.kind == "nested" else None,
         runtime=target.runtime.name,
         architecture=target.architecture.value,
         from_cache=not stored.is_new,
@@ -163,19 +181,9 @@ def slim_directory(
     )
 
 
-@machine_errors()
-def made_here(project: Project, directory: Path) -> list[Path]:
-    """Return the packages of *project* that are in *directory* or where ``output`` says, and their leftovers."""
-    made = list(archive.packages_in(directory, project.name))
-    if project.settings.output:
-        output = project.root / project.settings.output
-        made += [*([output] if archive.is_zip(output) else []), *archive.unfinished_of(output)]
-    return made
-
-
 def resolve_lock(project: Project, source: Source, context: Context, work: Path) -> locks.Lock:
     """Read the lock of *project*, as far as this door may."""
-    return locks.read(project, collect.lock_policy_of(project, source), context.uv, work)
+    return locks.read(collect.locked(project, source), collect.lock_policy_of(project, source), context.uv, work)
 
 
 def _audit(project: Project, tree: Tree, facts: verify.Facts, context: Context) -> verify.Audit:
@@ -199,10 +207,3 @@ def _cache_problem(problem: str) -> Finding:
         message=problem,
         hint="the package is right all the same; the next build may be slower",
     )
-
-
-def _output(project: Project, source: Source, project_version: str | None) -> Path:
-    if project.settings.output:
-        return project.root / project.settings.output
-    directory = source.directory or project.root / "dist"
-    return directory / archive.package_name(project.name, project_version, project.target)

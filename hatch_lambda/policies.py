@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from hatch_lambda.settings import Settings
 
 
-def lock_policy(settings: Settings, *, may_create: bool, in_source_tree: bool) -> LockPolicy:
+def lock_policy(
+    settings: Settings, *, may_create: bool, in_source_tree: bool, function: str | None = None
+) -> LockPolicy:
     """Return the lock stage's, for a door that may do so much."""
     return LockPolicy(
         lock=settings.lock,
@@ -26,6 +28,7 @@ def lock_policy(settings: Settings, *, may_create: bool, in_source_tree: bool) -
         groups=settings.groups,
         may_create=may_create,
         in_source_tree=in_source_tree,
+        function=function,
     )
 
 
@@ -33,13 +36,22 @@ def project_policy(project: Project, wheel: Path | None) -> ProjectPolicy:
     """Return the install stage's for the project itself."""
     settings = project.settings
     return ProjectPolicy(
-        wheel=wheel,
+        wheel=wheel if project.folder is None else None,
+        folder=project.folder,
         is_package=project.is_package,
         handler=settings.handler,
         include=settings.include,
-        exclude=settings.exclude,
+        exclude=(*_modules(project), *settings.exclude),
         scripts=settings.scripts,
     )
+
+
+def _modules(project: Project) -> tuple[str, ...]:
+    """Return patterns of the folders that are the code of some function, and of no other."""
+    if project.is_package or project.folder is not None:
+        return ()
+    tables = (own for own in project.table.get("functions", {}).values() if isinstance(own, dict))
+    return tuple(f"/{own['module'].strip('/')}/" for own in tables if "module" in own)
 
 
 def slim_policy(settings: Settings) -> SlimPolicy:
@@ -67,4 +79,9 @@ def strip_policy(settings: Settings) -> StripPolicy:
 
 def verify_policy(settings: Settings) -> VerifyPolicy:
     """Return what the audit has to know."""
-    return VerifyPolicy(handler=settings.handler, ignore=settings.verify_ignore, layers=settings.layers)
+    return VerifyPolicy(
+        handler=settings.handler,
+        ignore=settings.verify_ignore,
+        layers=settings.layers,
+        nested=settings.shape == "nested",
+    )

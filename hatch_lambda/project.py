@@ -31,6 +31,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+_LOCKS = ("pylock.toml", "requirements.txt")
+"""Locks that need no ``pyproject.toml`` beside them."""
+
 _SHAPES: dict[str, Any] = {
     "project": dict,
     "project.name": str,
@@ -55,6 +58,14 @@ class Project:
     root: Path
     settings: Settings
     pyproject: Mapping[str, Any] = field(repr=False)
+    overrides: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What a door was given in place of settings."""
+    function: str | None = None
+    """Which of the project's functions this is; None where there is one only."""
+    folder: Path | None = None
+    """The folder whose content takes the place of the project's files; see ``functions``."""
+    home: Project | None = None
+    """The project that this is a function of, if that is in another folder."""
 
     @classmethod
     def read(cls, root: Path, overrides: Mapping[str, Any] | None = None) -> Project:
@@ -62,6 +73,14 @@ class Project:
 
         Raises ConfigurationError for a folder that is none, for TOML that is none, and for wrong settings.
         """
+        pyproject = cls.read_file(root)
+        given = dict(overrides or {})
+        settings = config.decode(_at(pyproject, TABLE) or {}, given)
+        return cls(root=root.resolve(), settings=settings, pyproject=pyproject, overrides=given)
+
+    @staticmethod
+    def read_file(root: Path) -> dict[str, Any]:
+        """Read the ``pyproject.toml`` in *root*, and check what of it is not ours; empty where there is none."""
         if not root.is_dir():
             raise ConfigurationError(f"{root}: there is no such folder", hint="name the folder of a project")
         path = root / "pyproject.toml"
@@ -75,8 +94,26 @@ class Project:
             raise ConfigurationError(f"{path}: not valid TOML: {error}", hint="correct the file") from error
         if problems := list(_wrong_shapes(pyproject)):
             raise ConfigurationError("\n".join(problems), hint=f"correct {path}")
-        settings = config.decode(_at(pyproject, TABLE) or {}, overrides)
-        return cls(root=root.resolve(), settings=settings, pyproject=pyproject)
+        return pyproject
+
+    @property
+    def table(self) -> Mapping[str, Any]:
+        """Its ``[tool.lambda-slim]`` as it stands there."""
+        table: Mapping[str, Any] = _at(self.pyproject, TABLE) or {}
+        return table
+
+    @cached_property
+    def locked(self) -> Project:
+        """What the lock is read for: the project, or the folder that has a lock of its own.
+
+        Of a folder with nothing but a lock the requirements are that lock, and none of the project's.
+        """
+        own = self.folder is not None and self.settings.lock is None
+        if self.folder is None or not own or not any((self.folder / name).is_file() for name in _LOCKS):
+            return self
+        project = {key: self.metadata[key] for key in ("name", "version", "requires-python") if key in self.metadata}
+        settings = msgspec.structs.replace(self.settings, extras=(), groups=())
+        return Project(root=self.folder, settings=settings, pyproject={"project": project} if project else {})
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -103,7 +140,7 @@ class Project:
     @property
     def is_package(self) -> bool:
         """Whether it is built as a wheel: as uv sees it, unless ``tool.uv.package`` says otherwise."""
-        package = _at(self.pyproject, "tool.uv.package")
+        package = _at(self.pyproject, "tool.uv.package") if self.folder is None else False
         return bool(package) if package is not None else "build-system" in self.pyproject
 
     @cached_property

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hatch_lambda.data import load
-from hatch_lambda.settings import TABLE, Settings
+from hatch_lambda.settings import PROJECT_WIDE, TABLE, Settings
 from hatch_lambda.target import runtimes
 
 
@@ -20,6 +20,15 @@ def schema() -> dict[str, Any]:
         own["properties"][key]["propertyNames"] = {"enum": [entry["name"] for entry in names]}
     own["properties"]["data"]["additionalProperties"]["anyOf"][0] = {"enum": ["auto"]}
     own["properties"]["runtime"]["anyOf"] = [{"enum": list(runtimes())}, {"type": "null"}]
+    own["properties"]["functions"]["additionalProperties"] = {
+        "type": "object",
+        "properties": {
+            name: {key: value for key, value in entry.items() if key != "default"}
+            for name, entry in own["properties"].items()
+            if name not in PROJECT_WIDE
+        },
+        "additionalProperties": False,
+    }
     assert root == {"$ref": f"#/definitions/{Settings.__name__}"}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -35,11 +44,16 @@ def _inlined(entry: dict[str, Any], components: dict[str, Any]) -> dict[str, Any
     reference = entry.pop("$ref", None)
     if "anyOf" in entry:
         entry["anyOf"] = [_inlined(choice, components) for choice in entry["anyOf"]]
+    if isinstance(entry.get("items"), dict):
+        entry["items"] = _inlined(entry["items"], components)
     if "allOf" in entry:
         for part in entry.pop("allOf"):
             entry |= _inlined(part, components)
     if reference is not None:
         entry = {**components[reference.rpartition("/")[2]], **entry}
+    if "properties" in entry:
+        inner = entry["properties"].items()
+        entry["properties"] = {name: _inlined(dict(value), components) for name, value in inner}
     assert "$ref" not in str(entry)
     return entry
 

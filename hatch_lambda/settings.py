@@ -2,21 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from hatch_lambda.cache import DEFAULT_MAX_SIZE
-from hatch_lambda.target import Architecture
+from hatch_lambda.target import UNZIPPED_QUOTA, Architecture
 
 TABLE = "tool.lambda-slim"
+FUNCTION_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 
 DistInfoPolicy = Literal["minimal", "keep", "remove"]
 Bytecode = Literal["auto", "include", "only", "none"]
 Compression = Literal["fast", "balanced", "smallest"]
 Verify = Literal["import", "invoke", "static"]
+Shape = Literal["function", "layer", "directory", "wheel", "nested"]
 Patterns = tuple[str, ...]
+
+APPENDED = ("patterns", "include", "exclude", "strip-exclude")
+"""Keys that a function adds to the project's, so that it has the last word; any other takes the project's place."""
+
+PROJECT_WIDE = ("enabled", "functions", "cache-dir", "cache-max-size", "cache-url", "cache-write")
+"""Keys that no function has for itself."""
+
+
+class Layer(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True, omit_defaults=True):
+    """Hold what AWS is told about the layer of ``shape = "layer"``."""
+
+    name: Annotated[
+        Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None,
+        Meta(
+            description="Name of the layer. Without it, that of the project, and of the function if there are several.",
+        ),
+    ] = None
+    description: Annotated[Annotated[str, Meta(max_length=256)] | None, Meta(description="What the layer is.")] = None
+    license_info: Annotated[Annotated[str, Meta(max_length=512)] | None, Meta(description="Its licence.")] = None
+    compatible_runtimes: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^python3\.[0-9]+$")], ...],
+        Meta(max_length=15, description="Runtimes that may use it. Without it, the target's."),
+    ] = ()
+    compatible_architectures: Annotated[
+        tuple[Architecture, ...], Meta(description="Architectures that may use it. Without it, the target's.")
+    ] = ()
+    allowed_accounts: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^([0-9]{12}|\*)$")], ...],
+        Meta(description="Accounts, by their twelve digits, that may use it; `*` for all."),
+    ] = ()
+    split: Annotated[
+        int, Meta(ge=1, le=5, description="Over how many layers the dependencies are spread; a function takes five.")
+    ] = 1
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
@@ -42,6 +77,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
             " `dist/{name}-{version}-{runtime}-{architecture}.zip`.",
         ),
     ] = None
+    shape: Annotated[
+        Shape, Meta(description="`function`, `layer`, `directory`, `wheel` or `nested`; see *Layers and other shapes*.")
+    ] = "function"
+    layer: Annotated[
+        Layer, Meta(description="What AWS is told about the layer, and `split`; see *Layers and other shapes*.")
+    ] = Layer()
+    nested_limit: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description='Bytes that a package of `shape = "nested"` may have unzipped before distributions go to its'
+            " inner archive; less leaves room for layers.",
+        ),
+    ] = UNZIPPED_QUOTA
+    module: Annotated[
+        str | None,
+        Meta(
+            description="Folder, relative to the project, whose content takes the place of the project's files, at the"
+            " root of the zip; with a lock file of its own, or a project of its own."
+        ),
+    ] = None
+    functions: Annotated[
+        dict[Annotated[str, Meta(pattern=FUNCTION_NAME)], dict[str, Any]],
+        Meta(description="Settings of each function of the project, by its name; see *Many functions*."),
+    ] = msgspec.field(default_factory=dict)
     lock: Annotated[
         str | None,
         Meta(description="Path of the lock file, relative to the project. Without it, it is looked for."),

@@ -26,6 +26,9 @@ UNZIPPED_QUOTA = 262_144_000
 DIRECT_UPLOAD_QUOTA = 50_000_000
 """Bytes that a zip may have to be uploaded without S3 (50 MB; AWS, "Lambda quotas")."""
 
+DEFAULT_STORAGE, LARGEST_STORAGE = 512, 10_240
+"""MB that ``/tmp`` has unless the function asks for more, and at most (AWS, "Lambda quotas")."""
+
 _OLDEST_GLIBC = {"x86_64": 5, "aarch64": 17}
 """The lowest minor version of glibc 2 that PEP 600 names for each machine."""
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hatch_lambda.archive.format import Entry, Timestamp
-from hatch_lambda.archive.naming import package_name, packages_in, unfinished_of
-from hatch_lambda.archive.pack import Compression, Packer
+from hatch_lambda.archive.naming import package_name, packages_in, packages_of
+from hatch_lambda.archive.pack import Compression, Packed, Packer
 from hatch_lambda.archive.writer import (
     DamagedSectionError,
     Section,
     StoredSection,
     Written,
+    content_digest,
     is_zip,
+    read_packed,
     write,
+    write_packed,
     write_section,
 )
 from hatch_lambda.lazy import exports
@@ -25,20 +28,24 @@ __all__ = [
     "Compression",
     "DamagedSectionError",
     "Entry",
+    "Packed",
     "Packer",
     "ReadEntry",
     "Section",
     "StoredSection",
     "Timestamp",
     "Written",
+    "content_digest",
     "entries",
     "is_zip",
     "package_name",
     "packages_in",
-    "unfinished_of",
+    "packages_of",
+    "read_packed",
     "unpack",
     "with_owners",
     "write",
+    "write_packed",
     "write_section",
 ]
 __getattr__ = exports(__name__, dict.fromkeys(("ReadEntry", "entries", "unpack", "with_owners"), "read"))

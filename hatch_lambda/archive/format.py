@@ -87,6 +87,11 @@ def local_header(entry: Entry, timestamp: Timestamp) -> bytes:
     return _LOCAL.pack(b"PK\3\4", *fields, 0) + name
 
 
+def local_header_size(entry: Entry) -> int:
+    """Return the bytes of the header that stands before an entry's data."""
+    return _LOCAL.size + len(_encoded(entry.name)[0])
+
+
 def central_header(entry: Entry, timestamp: Timestamp, offset: int) -> bytes:
     """Pack the header that stands for an entry in the central directory."""
     name, fields = _common(entry, timestamp)

@@ -12,26 +12,36 @@ if TYPE_CHECKING:
     from hatch_lambda.target import Target
 
 
-def package_name(name: str, version: str | None, target: Target) -> str:
-    """Return the file name of the package of a project: the same by every door."""
-    return "-".join(part for part in (name, version, str(target)) if part) + ".zip"
+_FILES = (".zip", ".json", ".whl")
+_TARGET = r"python3\.\d+-(x86_64|arm64)"
+
+
+def package_name(name: str, version: str | None, target: Target, function: str | None = None) -> str:
+    """Return the file name of the package of a project, or of one of its functions: the same by every door."""
+    return "-".join(part for part in (name, version, function, str(target)) if part) + ".zip"
 
 
 def packages_in(directory: Path, name: str) -> Iterator[Path]:
-    """Yield the packages of the project *name* in *directory*, of any version and for any target.
+    """Yield the packages of the project *name* in *directory*, in any shape, of any version, function and target.
 
     What a killed build may have left there counts too; nothing else does.
     """
-    package = re.compile(rf"{re.escape(name)}(-[0-9][^-]*)?-python3\.\d+-(x86_64|arm64)\.zip")
-    unfinished = re.compile(rf"\.{package.pattern}\.[0-9a-f]{{8}}\.tmp")
+    stem = rf"{re.escape(name)}(-[0-9][^-]*)?(-[A-Za-z][A-Za-z0-9_-]*)?-{_TARGET}"
+    wheel = rf"{re.escape(name)}(_[a-z0-9_]+)?_lambda-[^-]+-cp3\d+-cp3\d+-manylinux_2_\d+_(x86_64|aarch64)\.whl"
+    yield from _in(directory, rf"({stem}|{wheel})")
+
+
+def packages_of(output: Path) -> Iterator[Path]:
+    """Yield what is called after *output*, a package with a name of its own, in any shape, and unfinished ones."""
+    yield from _in(output.parent, re.escape(output.name.removesuffix(".zip")))
+
+
+def _in(directory: Path, stem: str) -> Iterator[Path]:
+    """Yield the files of the packages called *stem*, a regular expression, and their folders as they are or were."""
+    name = rf"{stem}(\.zip|-layer(-\d)?(\.zip|\.json|-permission-\w+\.json)|)"
+    unfinished = rf"\.{name}(\.hatch-lambda)?\.[0-9a-f]{{8}}\.(old\.)?tmp"
+    pattern = re.compile(f"{name}|{unfinished}")
     if directory.is_dir():
         for path in sorted(directory.iterdir()):
-            if (package.fullmatch(path.name) or unfinished.fullmatch(path.name)) and not path.is_dir():
+            if pattern.fullmatch(path.name) and not (path.is_dir() and path.suffix in _FILES):
                 yield path
-
-
-def unfinished_of(output: Path) -> Iterator[Path]:
-    """Yield what killed builds may have left beside *output*, a package with a name of its own."""
-    pattern = re.compile(rf"\.{re.escape(output.name)}\.[0-9a-f]{{8}}\.tmp")
-    if output.parent.is_dir():
-        yield from (path for path in sorted(output.parent.iterdir()) if pattern.fullmatch(path.name))

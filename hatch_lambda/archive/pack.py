@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import deflate
@@ -37,6 +37,17 @@ class Packed:
     entry: Entry
     data: Buffer
 
+    @property
+    def content(self) -> bytes:
+        """What is in the file, unpacked."""
+        if self.entry.method == STORED:
+            return bytes(self.data)
+        return bytes(deflate.deflate_decompress(self.data, self.entry.size))
+
+    def renamed(self, name: str) -> Packed:
+        """Return the same under another *name*."""
+        return Packed(replace(self.entry, name=name), self.data)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packer:
@@ -51,6 +62,23 @@ class Packer:
     def begin(self, file: File) -> None:
         """Compress *file* now, on this thread: it will most likely be packed."""
         self._begun[file] = self._pack(file)
+
+    def pack_text(self, name: str, text: str) -> Packed:
+        """Return the entry of a file that this program writes itself."""
+        return self._pack_content(name, text.encode("utf-8"), executable=False)
+
+    def pack_bytes(self, name: str, content: bytes) -> Packed:
+        """Return the entry of a file that this program made itself, and that compresses no further."""
+        entry = Entry(
+            name=name,
+            executable=False,
+            method=STORED,
+            crc32=deflate.crc32(content),
+            size=len(content),
+            compressed_size=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+        )
+        return Packed(entry, content)
 
     def pack(self, files: Iterable[File], directories: set[str]) -> Iterator[Packed]:
         """Yield the entries of *files* and of the directories above them, sorted by name.
@@ -78,15 +106,17 @@ class Packer:
         return packed
 
     def _pack(self, file: File) -> Packed:
-        content = file.source.read_bytes()
+        return self._pack_content(file.path, file.source.read_bytes(), executable=file.executable)
+
+    def _pack_content(self, name: str, content: bytes, *, executable: bool) -> Packed:
         sha256 = hashlib.sha256(content).hexdigest()
         data = self._compressed(content, sha256)
         method = DEFLATED
         if len(data) >= len(content):
             data, method = memoryview(content), STORED
         entry = Entry(
-            name=file.path,
-            executable=file.executable,
+            name=name,
+            executable=executable,
             method=method,
             crc32=deflate.crc32(content),
             size=len(content),

@@ -15,6 +15,7 @@ import deflate
 
 from hatch_lambda.archive import format as zipformat
 from hatch_lambda.archive.format import Entry, Timestamp  # noqa: TC001 - msgspec resolves Entry when it decodes
+from hatch_lambda.archive.pack import Packed
 from hatch_lambda.cache import digest
 from hatch_lambda.errors import ArchiveError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from hatch_lambda.archive.pack import Packed, Packer
+    from hatch_lambda.archive.pack import Packer
     from hatch_lambda.model import Tree
 
 _CHUNK = 1 << 20
@@ -121,9 +122,7 @@ def write(  # noqa: PLR0913, PLR0917 - what goes in, where it goes, and how
     it is. Raises DamagedSectionError when *first* was damaged since it was made, and ArchiveError when the zip cannot
     be written.
     """
-    if output.exists() and not is_zip(output):
-        what = "a folder" if output.is_dir() else "not a zip"
-        raise ArchiveError(f"{output}: this is {what}; it was left as it is", hint="name a file, such as dist/app.zip")
+    _refuse_strangers(output)
     section = first.section
     with _failing_as_archive_error(output):
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +132,7 @@ def write(  # noqa: PLR0913, PLR0917 - what goes in, where it goes, and how
             directory = section.directory + second.directory
             rest.write(directory + zipformat.end_record(len(entries), len(directory), section.size + second.size))
             size = section.size + rest.tell()
-            content = _content_digest(entries)
+            content = content_digest(entries)
             key = digest(section.sha256, _digest_of(rest))
             known = packer.cache.get("digests", key)
             sha256 = known.tobytes().decode("ascii") if known is not None else None
@@ -150,6 +149,45 @@ def write(  # noqa: PLR0913, PLR0917 - what goes in, where it goes, and how
                 if known is None:
                     packer.cache.put("digests", key, sha256.encode("ascii"))
     return Written(path=output, size=size, sha256=sha256, content_sha256=content)
+
+
+def write_packed(packed: Iterable[Packed], output: Path, timestamp: Timestamp) -> Written:
+    """Write entries that are compressed already to *output*, which holds the old file or the new one at any time."""
+    _refuse_strangers(output)
+    with _failing_as_archive_error(output), _replacing(output) as (temporary, stream):
+        section = _write_entries(packed, timestamp, stream)
+        stream.write(section.directory)
+        stream.write(zipformat.end_record(len(section.entries), len(section.directory), section.size))
+        stream.flush()
+        with temporary.open("rb") as written:
+            sha256 = _digest_of(written)
+        size = stream.tell()
+    return Written(path=output, size=size, sha256=sha256, content_sha256=content_digest(section.entries))
+
+
+def read_packed(stored: StoredSection) -> Iterator[Packed]:
+    """Yield the entries of *stored*, each with its data as they are.
+
+    Only who has taken the last one knows that all were right: raises DamagedSectionError where they were not.
+    """
+    crc32 = 0
+    try:
+        with stored.file.open("rb") as stream:
+            for entry in stored.section.entries:
+                header = stream.read(zipformat.local_header_size(entry))
+                data = stream.read(entry.compressed_size)
+                crc32 = deflate.crc32(data, deflate.crc32(header, crc32))
+                yield Packed(entry, data)
+    except (FileNotFoundError, PermissionError) as error:  # another build may have pruned the cache
+        raise DamagedSectionError from error
+    if crc32 != stored.section.crc32:
+        raise DamagedSectionError
+
+
+def _refuse_strangers(output: Path) -> None:
+    if output.exists() and not is_zip(output):
+        what = "a folder" if output.is_dir() else "not a zip"
+        raise ArchiveError(f"{output}: this is {what}; it was left as it is", hint="name a file, such as dist/app.zip")
 
 
 @contextmanager
@@ -246,7 +284,8 @@ def _digest_of(stream: IO[bytes]) -> str:
     return sha256.hexdigest()
 
 
-def _content_digest(entries: Iterable[Entry]) -> str:
+def content_digest(entries: Iterable[Entry]) -> str:
+    """Return the digest of names, modes and contents alone: equal for what differs only in compression or dates."""
     lines = (f"{entry.mode:o} {entry.sha256} {entry.name}\n" for entry in entries)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -14,6 +14,7 @@ from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, given, settings
 @click.command(short_help="Build the packages of projects.")
 @click.argument("projects", nargs=-1, metavar="[PROJECT]...")
 @click.option("-o", "--output", metavar="FILE", help="Where the zip goes, relative to this folder.")
+@click.option("--function", "functions", multiple=True, metavar="NAME", help="Build this function only; repeatable.")
 @settings
 @click.option("--cache-dir", metavar="FOLDER", help="Keep what later builds can use in FOLDER.")
 @click.option("--no-cache", is_flag=True, help="Keep nothing, and use nothing that is kept.")
@@ -26,6 +27,7 @@ from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, given, settings
 def build(
     projects: tuple[str, ...],
     output: str | None,
+    functions: tuple[str, ...],
     cache_dir: str | None,
     no_cache: bool,
     refresh: bool,
@@ -38,8 +40,8 @@ def build(
 ) -> None:
     """Build the Lambda packages of the projects in the folders PROJECT (default: this one).
 
-    A project needs no build system. Its lock file says what is installed; where there is none, one is made. What
-    several projects have in common is done once.
+    A project needs no build system. Its lock file says what is installed; where there is none, one is made. Of a
+    project that has several functions, each gets its package. What several packages have in common is done once.
     """
     from hatch_lambda import api
     from hatch_lambda.cli import output as show
@@ -56,10 +58,13 @@ def build(
     if cache_dir is not None:
         os.environ["HATCH_LAMBDA_CACHE_DIR"] = cache_dir
     chosen = {"no_cache": no_cache, "refresh": refresh, **given(options)}
-    if len(projects) > 1:
-        sys.exit(show.packages(api.build_all(projects, jobs=jobs, **chosen), as_json=as_json, quiet=quiet))
+    if len(projects) > 1 or (len(functions) != 1 and api.names_of_functions(*projects)):
+        if report is not None:
+            raise click.UsageError("--report names one folder, but there are several functions; choose one")
+        outcomes = api.build_all(projects or (".",), functions=functions, jobs=jobs, **chosen)
+        sys.exit(show.packages(outcomes, as_json=as_json, quiet=quiet))
     with show.progress(quiet=quiet or as_json) as progress:
-        package = api.build(*projects, progress=progress, **chosen)
+        package = api.build(*projects, function=next(iter(functions), None), progress=progress, **chosen)
     written = api.write_report(package, report) if report is not None else None
     show.package(package, as_json=as_json, quiet=quiet, verbose=verbose)
     if written is not None and not (as_json or quiet):

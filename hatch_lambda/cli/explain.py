@@ -6,15 +6,16 @@ from typing import Any
 
 import click
 
-from hatch_lambda.cli.options import JSON, given, settings
+from hatch_lambda.cli.options import FUNCTION, JSON, given, settings
 
 
 @click.command(short_help="Tell why a file is in the package, or not.")
 @click.argument("path")
 @click.argument("project", default=".", metavar="[PROJECT]")
+@FUNCTION
 @settings
 @JSON
-def explain(path: str, project: str, as_json: bool, **options: Any) -> None:
+def explain(path: str, project: str, function: str | None, as_json: bool, **options: Any) -> None:
     """Tell which rule takes or keeps the file PATH of the package, or each file in the folder PATH.
 
     PATH is relative to the top of the package; `.` stands for all of it.
@@ -23,5 +24,5 @@ def explain(path: str, project: str, as_json: bool, **options: Any) -> None:
     from hatch_lambda.cli import output as show
 
     with show.progress(quiet=as_json, lines=False) as progress:
-        taken, judged = api.explain(project, path, progress=progress, **given(options))
+        taken, judged = api.explain(project, path, function=function, progress=progress, **given(options))
     show.decisions(path, taken, judged, as_json=as_json)

@@ -24,6 +24,7 @@ def settings(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--runtime", metavar="NAME", help="Lambda runtime, such as python3.13."),
         click.option("--architecture", metavar="NAME", help="x86_64 or arm64."),
         click.option("--handler", metavar="MODULE.FUNCTION", help="The function's handler."),
+        click.option("--as", "shape", metavar="SHAPE", help="function, layer, directory, wheel or nested."),
         click.option("--lock", metavar="FILE", help="Lock file, relative to the project."),
         click.option("--require-lock", is_flag=True, default=None, help="Fail where there is no lock file."),
         click.option("--extra", "extras", multiple=True, metavar="NAME", help="Include an extra."),
@@ -70,6 +71,7 @@ CONFIG_SETTING = click.option(
     metavar="KEY=VALUE",
     help="Replace any setting of the table [tool.lambda-slim] for this run.",
 )
+FUNCTION = click.option("--function", metavar="NAME", help="Which of the project's functions.")
 VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show notes, and every row of the tables.")
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

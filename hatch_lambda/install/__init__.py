@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from hatch_lambda.install.paths import is_executable, walk
     from hatch_lambda.install.project import ProjectPart, ProjectPolicy, take_project
     from hatch_lambda.install.records import renew
-    from hatch_lambda.install.source import included
+    from hatch_lambda.install.source import included, read_folder
+    from hatch_lambda.install.wheel import build_wheel
     from hatch_lambda.install.wheel_tags import read_tags
 
 __all__ = [
     "ProjectPart",
     "ProjectPolicy",
+    "build_wheel",
     "included",
     "is_executable",
+    "read_folder",
     "read_tags",
     "read_tree",
     "refuse_conflicts",
@@ -42,7 +45,8 @@ __getattr__ = exports(
         **dict.fromkeys(("refuse_conflicts", "set_apart"), "merging"),
         **dict.fromkeys(("ProjectPart", "ProjectPolicy", "take_project"), "project"),
         "renew": "records",
-        "included": "source",
+        "build_wheel": "wheel",
+        **dict.fromkeys(("included", "read_folder"), "source"),
         "read_tags": "wheel_tags",
     },
 )

@@ -24,6 +24,8 @@ class ProjectPolicy:
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     scripts: bool
+    folder: Path | None = None
+    """A folder whose content is taken in place of the project's files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,11 @@ def take_project(root: Path, policy: ProjectPolicy, uv: Uv, workspace: Path) -> 
 
     Raises InstallError when its wheel cannot be built or is damaged.
     """
-    if policy.wheel is None and not policy.is_package:
+    if policy.folder is not None:
+        from hatch_lambda.install.source import read_folder
+
+        tree, version, backend = read_folder(policy.folder), None, None
+    elif policy.wheel is None and not policy.is_package:
         from hatch_lambda.install.source import read_source
 
         tree, version, backend = read_source(root, policy.handler), None, None

@@ -54,6 +54,13 @@ def read_source(root: Path, handler: str | None) -> Tree:
     return Tree.of(_file(path, source) for path, source in tree.items())
 
 
+def read_folder(folder: Path) -> Tree:
+    """Take all that *folder* holds, but for what git would ignore, dot files, tests and lock files."""
+    chosen = _Selection(folder)
+    paths = walk(folder, chosen.enters, chosen.has)
+    return Tree.of(_file(path, source) for path, source in paths if path != "requirements.txt")
+
+
 def select(root: Path, tree: Tree, *, include: tuple[str, ...], exclude: tuple[str, ...]) -> Tree:
     """Return *tree* with the files of *root* that *include* names, and without those that *exclude* does.
 

@@ -27,6 +27,9 @@ else:
 _PYLOCK_NAME = re.compile(r"pylock\.(?:[^.]+\.)?toml")
 """PEP 751, "File Name"."""
 
+_RESOLVED = RESOLVED_NAME.removesuffix(".toml")
+"""How the name of each lock begins that an sdist carries."""
+
 _EXPORTS = {
     "poetry.lock": "poetry export --format requirements.txt --output requirements.txt",
     "Pipfile.lock": "pipenv requirements --hash > requirements.txt",
@@ -49,7 +52,7 @@ def discover(project: Project, policy: LockPolicy) -> Discovery | None:
     The lock that an sdist carries goes before all else, for it was resolved from the user's choice.
     Raises LockError where the choice is not clear, and ConfigurationError where the chosen file is not there.
     """
-    resolved = project.root / RESOLVED_NAME
+    resolved = project.root / policy.resolved_name
     if not policy.in_source_tree and resolved.is_file():
         return Discovery(path=resolved)
     if policy.lock is not None:
@@ -120,7 +123,9 @@ def _chosen(project: Project, lock: str) -> Path:
 def _pylock(root: Path) -> Path | None:
     if (root / "pylock.toml").is_file():
         return root / "pylock.toml"
-    named = sorted(path for path in root.glob("pylock.*.toml") if is_pylock(path) and path.name != RESOLVED_NAME)
+    named = sorted(
+        path for path in root.glob("pylock.*.toml") if is_pylock(path) and not path.name.startswith(_RESOLVED)
+    )
     if len(named) > 1 and not (root / "uv.lock").is_file():
         names = ", ".join(path.name for path in named)
         raise LockError(

@@ -32,6 +32,13 @@ class LockPolicy:
     """Whether a missing ``uv.lock`` may be made; only where a person runs a command in the project."""
     in_source_tree: bool
     """False in an unpacked sdist, where uv would find every lock stale."""
+    function: str | None = None
+    """Which of the project's functions it is for."""
+
+    @property
+    def resolved_name(self) -> str:
+        """Name of the resolved lock that an sdist carries: each function has its own."""
+        return f"pylock.hatch-lambda-{self.function}.toml" if self.function else RESOLVED_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,11 @@ class Slimmed:
     """The Lambda runtime that it is for; None where every one will do, or nothing tells."""
     architecture: str | None
 
+    @property
+    def unzipped(self) -> int:
+        """Bytes that count against Lambda's quota."""
+        return self.tree.size
+
     def distributions(self) -> list[tuple[str, int]]:
         """Return each distribution with its bytes in the package, largest first."""
         sizes: Counter[str] = Counter()
@@ -71,7 +76,7 @@ class Slimmed:
             "runtime": self.runtime,
             "architecture": self.architecture,
             "files": len(self.tree),
-            "unzipped_bytes": self.tree.size,
+            "unzipped_bytes": self.unzipped,
             "unzipped_quota_bytes": UNZIPPED_QUOTA,
             "stages": [
                 {
@@ -109,13 +114,42 @@ class Slimmed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Package(Slimmed):
-    """A finished zip."""
+class Artifact:
+    """A file or a folder that a build made."""
 
+    kind: str
+    """The shape, or what else it is, such as the input of a command of AWS."""
     path: Path
     size: int
+    """Bytes of the file; of all its files, for a folder."""
+    unzipped: int
+    sha256: str | None = None
+    """Of the file, as hexadecimal; None for a folder."""
+    content_sha256: str | None = None
+    """Of names, modes and contents alone."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a document of plain values."""
+        return {
+            "kind": self.kind,
+            "path": str(self.path),
+            "bytes": self.size,
+            "unzipped_bytes": self.unzipped,
+            "sha256": self.sha256,
+            "content_sha256": self.content_sha256,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package(Slimmed):
+    """A finished package, in the shape that was asked for."""
+
+    path: Path
+    """The function's zip, or its folder."""
+    size: int
     """Bytes of the zip."""
-    sha256: str
+    sha256: str | None
+    """None for a folder."""
     content_sha256: str
     from_cache: bool
     """Whether the dependencies' part was ready since an earlier build."""
@@ -130,21 +164,41 @@ class Package(Slimmed):
     """What slimming removed of that which tells scanners what is in the package, by path."""
     audit: Audit = field(default_factory=Audit)
     """What is known of its distributions."""
+    shape: str = "function"
+    function: str | None = None
+    """Which of the project's functions it is; None where the project is one itself."""
+    handler: str | None = None
+    """What to tell Lambda as the function's handler; None where nobody said."""
+    others: tuple[Artifact, ...] = ()
+    """What else was made, such as layers."""
+    outer_size: int | None = None
+    """Bytes that Lambda unpacks, where some of the package is nested."""
 
     @property
-    def code_sha256(self) -> str:
-        """The digest as Lambda reports it (``CodeSha256``)."""
+    def unzipped(self) -> int:
+        """Bytes that count against Lambda's quota: all, unless some of it is nested."""
+        return self.tree.size if self.outer_size is None else self.outer_size
+
+    @property
+    def code_sha256(self) -> str | None:
+        """The digest as Lambda reports it (``CodeSha256``); None for a folder."""
+        if self.sha256 is None:
+            return None
         return base64.b64encode(bytes.fromhex(self.sha256)).decode("ascii")
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as a document of plain values."""
         return {
+            "shape": self.shape,
+            "function": self.function,
+            "handler": self.handler,
             "zip": str(self.path),
             "zip_bytes": self.size,
             "direct_upload_quota_bytes": DIRECT_UPLOAD_QUOTA,
             "sha256": self.sha256,
             "code_sha256": self.code_sha256,
             "content_sha256": self.content_sha256,
+            "others": [other.to_json() for other in self.others],
             "dependencies_from_cache": self.from_cache,
             "inputs": dict(self.inputs),
             **self.audit.to_json(),

@@ -96,7 +96,7 @@ def counted(count: int, noun: str) -> str:
 def summary_line(package: Package) -> str:
     """Return what was made in one line."""
     return (
-        f"{package.path}: {size(package.size)} zipped, {size(package.tree.size)} unzipped,"
+        f"{package.path}: {size(package.size)} zipped, {size(package.unzipped)} unzipped,"
         f" {len(package.tree)} files for {package.runtime} on {package.architecture}"
     )
 
@@ -130,13 +130,15 @@ def package_facts(package: Package, *, width: int | None) -> list[str]:
     """Return the lines that identify a package and compare it with what Lambda takes."""
     rows = [
         ("target", _target(package)),
+        ("handler", package.handler),
         ("unzipped", _unzipped(package)),
-        ("zipped", _against(package.size, DIRECT_UPLOAD_QUOTA, "a direct upload")),
+        ("zipped", _against(package.size, DIRECT_UPLOAD_QUOTA, "a direct upload") if package.sha256 else None),
         ("SHA-256", package.sha256),
         ("CodeSha256", package.code_sha256),
         ("content", package.content_sha256),
+        *((other.kind, f"{other.path.name}: {size(other.size)}") for other in package.others),
     ]
-    return list(facts(rows, width))
+    return list(facts([(name, text) for name, text in rows if text is not None], width))
 
 
 def _shown(rows: Sequence[_Row], *, everything: bool) -> Sequence[_Row]:
@@ -154,7 +156,7 @@ def _target(result: Slimmed) -> str:
 
 
 def _unzipped(result: Slimmed) -> str:
-    return _against(result.tree.size, UNZIPPED_QUOTA, "Lambda's limit")
+    return _against(result.unzipped, UNZIPPED_QUOTA, "Lambda's limit")
 
 
 def _against(amount: int, quota: int, name: str) -> str:

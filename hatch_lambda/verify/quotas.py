@@ -24,8 +24,11 @@ def _above(size: int, unit: int) -> str:
     return f"{math.ceil(size * 10 / unit) / 10:.1f}"
 
 
-def check_unzipped(tree: Tree, layers: int = 0) -> Iterator[Finding]:
-    """Find a tree that, with the bytes of its *layers*, is larger than a function may be unzipped, or empty."""
+def check_unzipped(tree: Tree, layers: int = 0, *, nested: bool = False) -> Iterator[Finding]:
+    """Find a tree that, with the bytes of its *layers*, is larger than a function may be unzipped, or empty.
+
+    Its size does not matter where some of it will be *nested*.
+    """
     if not tree.files:
         yield Finding(
             code="HL008",
@@ -33,7 +36,7 @@ def check_unzipped(tree: Tree, layers: int = 0) -> Iterator[Finding]:
             message="the package is empty: there is no Python module in the project, and no dependency",
             hint="name the folder of a project; `hatch-lambda explain .` tells what became of its files",
         )
-    if tree.size + layers <= UNZIPPED_QUOTA:
+    if nested or tree.size + layers <= UNZIPPED_QUOTA:
         return
     sizes: Counter[str] = Counter()
     for file in tree:
@@ -46,16 +49,17 @@ def check_unzipped(tree: Tree, layers: int = 0) -> Iterator[Finding]:
         message=f"the package is {_above(tree.size + layers, _MIB)} MiB unzipped{with_layers};"
         f" Lambda takes {UNZIPPED_QUOTA // _MIB} MiB"
         f" (largest: {largest})",
-        hint="leave out what the function does not use with tool.lambda-slim.patterns",
+        hint="leave out what the function does not use with tool.lambda-slim.patterns,"
+        ' or let it be unpacked at the start with shape = "nested"',
     )
 
 
-def check_zipped(size: int) -> Iterator[Finding]:
-    """Find a zip that is too large to be uploaded directly."""
+def check_zipped(size: int, name: str = "the zip") -> Iterator[Finding]:
+    """Find a zip, the *name* of which may be told, that is too large to be uploaded directly."""
     if size > DIRECT_UPLOAD_QUOTA:
         yield Finding(
             code="HL002",
             severity=Severity.WARNING,
-            message=f"the zip has {_above(size, _MB)} MB; a direct upload takes {DIRECT_UPLOAD_QUOTA // _MB} MB",
+            message=f"{name} has {_above(size, _MB)} MB; a direct upload takes {DIRECT_UPLOAD_QUOTA // _MB} MB",
             hint="upload it through S3, or leave out what the function does not use",
         )

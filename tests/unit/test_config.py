@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import msgspec
 import pytest
@@ -21,6 +22,11 @@ GOOD = {
     "architecture": "arm64",
     "handler": "app.handler",
     "output": "dist/app.zip",
+    "shape": "layer",
+    "layer": {"name": "app-deps", "split": 2, "allowed-accounts": ["*"], "compatible-architectures": ["arm64"]},
+    "nested-limit": 200_000_000,
+    "module": "functions/one",
+    "functions": {"one": {"handler": "one.handler", "layer": {"split": 3}}, "two": {}},
     "lock": "pylock.prod.toml",
     "require-lock": True,
     "extras": ["fast"],
@@ -69,6 +75,9 @@ def test_every_key_is_decoded():
     assert set(GOOD) == set(KEYS)
     for key, value in GOOD.items():
         decoded = getattr(settings, key.replace("-", "_"))
+        if key == "layer":
+            assert json.loads(msgspec.json.encode(decoded)) == value
+            continue
         assert decoded == (tuple(value) if isinstance(value, list) else value)
         assert decoded != getattr(Settings(), key.replace("-", "_"))
 
@@ -77,7 +86,8 @@ def test_every_key_is_decoded():
 @pytest.mark.parametrize("value", [1.5, {"a": 1}, [1], dt.date(2026, 1, 1), [["a"]]], ids=repr)
 def test_a_value_of_a_wrong_type_is_refused_with_its_path(key, value):
     (line,) = problems({key: value})
-    assert line.startswith(f"tool.lambda-slim.{key}: expected ")
+    told = ".a: there is no such key" if (key, value) == ("layer", {"a": 1}) else ": expected "
+    assert line.startswith(f"tool.lambda-slim.{key}{told}")
     assert "`" not in line
     assert "$" not in line
 

@@ -13,13 +13,25 @@ PACKAGE = Path(hatch_lambda.__file__).parent
 FLOORS = {
     0: {"errors", "lazy", "redact"},
     1: {"target", "cache", "workspace", "process", "interpreter", "remote", "gitignore", "data"},
-    2: {"settings", "config", "model", "project"},
+    2: {"settings", "config", "model", "project", "functions"},
     3: {"locks", "install", "slimming", "elf", "bytecode", "archive"},
     4: {"verify", "report", "invoking"},
-    5: {"pipeline", "run", "parts", "policies", "collect", "compiling", "reporting", "savings", "smoke"},
+    5: {
+        "pipeline",
+        "run",
+        "parts",
+        "policies",
+        "collect",
+        "compiling",
+        "reporting",
+        "savings",
+        "smoke",
+        "many",
+        "shapes",
+    },
     6: {
         *("hatch_lambda", "__main__", "api", "trials", "schema", "cli"),
-        *("hooks", "builder", "build_hook", "backend", "hatch_app"),
+        *("hooks", "builder", "build_hook", "backend", "hatch_app", "sdist"),
     },
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}

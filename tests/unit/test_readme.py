@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -21,12 +22,7 @@ def settings_table() -> list[str]:
     rows = []
     for key, value in schema()["properties"].items():
         default = value.get("default")
-        if isinstance(default, bool | int):
-            shown = f"`{str(default).lower()}`"
-        elif not default:
-            shown = "" if default is None else "`{}`" if isinstance(default, dict) else "`[]`"
-        else:
-            shown = f'`"{default}"`'
+        shown = "" if default is None else f"`{json.dumps(default)}`"
         rows.append(f"| `{key}` | {shown} | {value['description']} |")
     return rows
 

@@ -19,7 +19,7 @@ VALIDATE = fastjsonschema.compile(schema())
 
 VALUES = st.one_of(
     st.sampled_from(list(GOOD.values())),
-    st.sampled_from(["python3.13", "python2.7", "amd64", "keep", "kept", "fast", "", 1, 1.0, True, [], [1], ["a"], {}]),
+    st.sampled_from(["python3.13", "python2.7", "amd64", "keep", "kept", "fast", "", 1, 1.5, True, [], [1], ["a"], {}]),
 )
 
 

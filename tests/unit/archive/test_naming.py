@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda.archive import package_name, packages_in, unfinished_of
+from hatch_lambda.archive import package_name, packages_in, packages_of
 from hatch_lambda.target import Architecture, Target, runtimes
 
 TARGET = Target(runtime=runtimes()["python3.13"], architecture=Architecture.ARM64)
@@ -23,6 +23,12 @@ def test_only_what_was_made_here_is_found(tmp_path):
         "demo-1.0-python3.13-arm64.zip",
         "demo-2.0+local.1-python3.9-x86_64.zip",
         "demo-python3.13-arm64.zip",
+        "demo-1.0-thumbnail-python3.13-arm64.zip",
+        "demo-1.0-python3.13-arm64-layer.zip",
+        "demo-1.0-python3.13-arm64-layer-2.json",
+        "demo-1.0-python3.13-arm64-layer-permission-123456789012.json",
+        "demo_lambda-1.0-cp313-cp313-manylinux_2_34_aarch64.whl",
+        ".demo-1.0-python3.13-arm64.0123abcd.old.tmp",
         ".demo-1.0-python3.13-arm64.zip.0123abcd.tmp",
     ]
     foreign = [
@@ -68,9 +74,9 @@ def test_a_killed_builds_leftover_of_a_name_of_ones_own_is_found(tmp_path):
         ".appXzip.0123abcd.tmp",
     ):
         (tmp_path / name).write_text("x")
-    assert [path.name for path in unfinished_of(tmp_path / "app.zip")] == [".app.zip.0123abcd.tmp"]
+    assert [path.name for path in packages_of(tmp_path / "app.zip")] == [".app.zip.0123abcd.tmp", "app.zip"]
 
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
     assert list(packages_in(tmp_path / "absent", "demo")) == []
-    assert list(unfinished_of(tmp_path / "absent" / "app.zip")) == []
+    assert list(packages_of(tmp_path / "absent" / "app.zip")) == []

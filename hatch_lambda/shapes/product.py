@@ -1,0 +1,80 @@
+"""What every shape is made of, and what making it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hatch_lambda.archive import read_packed
+from hatch_lambda.report import Artifact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from hatch_lambda.archive import Packed, Packer, StoredSection, Timestamp, Written
+    from hatch_lambda.model import Finding, Tree
+    from hatch_lambda.project import Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingredients:
+    """The two parts of a package, checked, and where it goes: with the same of them a shape has the same bytes."""
+
+    project: Project
+    version: str | None
+    """The project's, as its wheel says."""
+    stored: StoredSection
+    """The dependencies, compressed."""
+    dependencies: Tree
+    own: Tree
+    """The project's own files."""
+    output: Path
+    """Path of the function's zip; what else a shape makes is called after it."""
+    work: Path
+    packer: Packer
+    timestamp: Timestamp
+    inspect: Callable[[Path, str], None] = lambda _path, _content: None
+    """Is shown the function's zip, with the digest of its content, before anything takes its place."""
+
+    def entries(self) -> Iterator[Packed]:
+        """Yield the entries of the function's zip, directories too, compressed, in their order."""
+        yield from read_packed(self.stored)
+        yield from self.packer.pack(self.own.files, self.stored.section.directories)
+
+    def dependency_entries(self) -> Iterator[Packed]:
+        """Yield the files of the dependencies, compressed, in their order; directories follow from them."""
+        return (packed for packed in read_packed(self.stored) if not packed.entry.name.endswith("/"))
+
+    def own_entries(self) -> Iterator[Packed]:
+        """Yield the project's own files, compressed, in their order."""
+        return (packed for packed in self.packer.pack(self.own.files, set()) if not packed.entry.name.endswith("/"))
+
+    def beside(self, ending: str) -> Path:
+        """Return the path of something that has the zip's name with another *ending*."""
+        return self.output.with_name(self.output.name.removesuffix(".zip") + ending)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """What was made."""
+
+    main: Artifact
+    """What the function is deployed from."""
+    others: tuple[Artifact, ...] = ()
+    """What else belongs to it."""
+    findings: tuple[Finding, ...] = ()
+    handler: str | None = None
+    """The handler to tell Lambda, where it is not the one that the settings name."""
+
+
+def described(kind: str, written: Written, *, unzipped: int) -> Artifact:
+    """Describe a zip that was written, whose files have *unzipped* bytes."""
+    return Artifact(
+        kind=kind,
+        path=written.path,
+        size=written.size,
+        unzipped=unzipped,
+        sha256=written.sha256,
+        content_sha256=written.content_sha256,
+    )
