@@ -263,7 +263,8 @@ def test_the_command_builds_all_or_those_that_are_named(project):
     assert [(document["project"], document["function"]) for document in documents] == [
         *((f".:{name}", name) for name in ("plain", "thumbnail", "nothing"))
     ]
-    single = json.loads(command(project, "build", "--function", "plain", "--as", "layer", "--json").stdout)
+    done = command(project, "build", "--function", "plain", "--as", "layer", "--json")
+    single = json.loads(done.stdout or done.stderr)
     assert (single["shape"], single["function"], len(single["others"])) == ("layer", "plain", 2)
     done = command(project, "build", "--function", "plan")
     assert (done.returncode, "did you mean 'plain'?" in done.stderr) == (3, True)
