@@ -46,7 +46,9 @@ def read(project: Project, policy: LockPolicy, uv: Uv, workspace: Path) -> Lock:
         return _create(request) if _has_requirements(project) else _none(request)
     request = Request(path=found.path, project=project, policy=policy, uv=uv, workspace=workspace)
     lock = format_of(found.path)(request)
-    return replace(lock, findings=(*_passed_over(found, project), *lock.findings))
+    # What an sdist carries was compared with the project when it was resolved, and may be that of a folder alone.
+    vouched = lock.vouched or (policy.function is not None and found.path.name == policy.resolved_name)
+    return replace(lock, findings=(*_passed_over(found, project), *lock.findings), vouched=vouched)
 
 
 def format_of(path: Path) -> Callable[[Request], Lock]:
