@@ -153,6 +153,8 @@ def packages(outcomes: Iterable[tuple[str, Package | HatchLambdaError]], *, as_j
             _findings(outcome.findings, verbose=False)
             if not quiet:
                 _print(f"{_near(outcome.path)}: {text.size(outcome.size)}")
+                for other in outcome.others:
+                    _print(f"{_near(other.path)}: {text.size(other.size)}")
     if as_json:
         print_json(documents)
     return exit_code

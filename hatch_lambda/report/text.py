@@ -95,9 +95,10 @@ def counted(count: int, noun: str) -> str:
 
 def summary_line(package: Package) -> str:
     """Return what was made in one line."""
+    handler = f"; its handler is {package.handler}" if package.shape == "nested" and package.handler else ""
     return (
         f"{package.path}: {size(package.size)} zipped, {size(package.unzipped)} unzipped,"
-        f" {len(package.tree)} files for {package.runtime} on {package.architecture}"
+        f" {len(package.tree)} files for {package.runtime} on {package.architecture}{handler}"
     )
 
 

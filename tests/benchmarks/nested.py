@@ -7,6 +7,7 @@ too large by a quarter.
 
 from __future__ import annotations
 
+import resource
 import shutil
 import statistics
 import subprocess
@@ -40,7 +41,7 @@ run_path(sys.argv[3])["unpack"](sys.argv[1], sys.argv[2])
 
 
 def main() -> None:
-    """Print milliseconds and their ratio."""
+    """Print milliseconds, of the clock and of the processors, and their ratios."""
     import hatch_lambda.data
 
     loader = Path(hatch_lambda.data.__file__).with_name("nested.py")
@@ -57,17 +58,26 @@ def main() -> None:
             "our loader, what does not fit": (_OURS, part),
         }
         seconds: dict[str, list[float]] = {row: [] for row in rows}
+        cpu: dict[str, list[float]] = {row: [] for row in rows}
         for _ in range(_TURNS):
             for row, (program, archive) in rows.items():
                 target = Path(tempfile.mkdtemp(dir=folder))
-                start = time.perf_counter()
+                start, before = time.perf_counter(), _used()
                 subprocess.run([sys.executable, "-I", "-S", "-c", program, archive, target, loader], check=True)
                 seconds[row].append(time.perf_counter() - start)
+                cpu[row].append(_used() - before)
                 shutil.rmtree(target)
-        first = statistics.median(next(iter(seconds.values())))
-        for row, times in seconds.items():
-            median = statistics.median(times)
-            print(f"{row:32} {median * 1000:7.0f} ms {median / first:5.2f}")
+        theirs = next(iter(rows))
+        for row in rows:
+            wall, work = statistics.median(seconds[row]), statistics.median(cpu[row])
+            ratios = wall / statistics.median(seconds[theirs]), work / statistics.median(cpu[theirs])
+            print(f"{row:32} {wall * 1000:6.0f} ms {ratios[0]:5.2f}   CPU {work * 1000:6.0f} ms {ratios[1]:5.2f}")
+
+
+def _used() -> float:
+    """Return the seconds of CPU that finished processes took."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _inner(package: Path, folder: Path) -> Path:

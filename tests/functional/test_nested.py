@@ -18,6 +18,8 @@ import hatch_lambda.data
 from hatch_lambda import api
 from hatch_lambda.data.nested import unpack
 from hatch_lambda.errors import VerificationError
+from hatch_lambda.model import Severity
+from hatch_lambda.shapes import nested
 from tests.functional.test_shapes import ANSWER, HEAD, call, contents, library, names, text
 from tests.functional.wheels import make_project, make_wheel
 from tests.integration.conftest import interpreter
@@ -118,6 +120,23 @@ def test_one_line_in_the_handlers_module_does_as_well(line, project, tmp_path, t
     (project / "app.py").write_text(f"try:\n    {line}\nexcept ImportError:\n    pass\n{APP}")
     made = api.build(project, shape="nested", nested_limit=0, handler=None)
     assert call(unzip(made.path, tmp_path / "task"), handler="app.handler") == ANSWER
+
+
+@pytest.mark.parametrize(("most", "severity"), [(1_000, Severity.WARNING), (3, Severity.ERROR)])
+def test_more_than_tmp_holds_is_told_with_the_setting_that_helps(most, severity, project, monkeypatch):
+    monkeypatch.setattr(nested, "DEFAULT_STORAGE", 2)
+    monkeypatch.setattr(nested, "LARGEST_STORAGE", most)
+    if severity is Severity.ERROR:
+        with pytest.raises(VerificationError, match="HL045: the inner archive unpacks to 4 MB"):
+            api.build(project, shape="nested", nested_limit=0)
+        assert not (project / "dist").exists()
+        return
+    (told,) = [
+        finding
+        for finding in api.build(project, shape="nested", nested_limit=0).findings
+        if finding.severity is Severity.WARNING and finding.code == "HL045"
+    ]
+    assert "EphemeralStorage: {Size: 4}" in told.hint
 
 
 def test_without_a_handler_somebody_has_to_import_the_loader(project):
