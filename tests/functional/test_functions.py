@@ -28,6 +28,7 @@ runtime = "python3.13"
 handler = "common.handler"
 patterns = ["**/*.md"]
 include = ["shared/**"]
+bytecode = "none"
 
 [tool.lambda-slim.functions.plain]
 
