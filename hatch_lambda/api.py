@@ -223,8 +223,12 @@ def write_report(
     """
     from hatch_lambda import reporting
 
+    if isinstance(package, (str, os.PathLike)):
+        package = Path(package)
+    elif package.sha256 is None:
+        raise ConfigurationError(f"{package.path}: a report is about a file", hint='build it with shape = "function"')
     return reporting.write_report(
-        Path(package) if isinstance(package, (str, os.PathLike)) else package,
+        package,
         Path(folder),
         previous=None if previous is None else Path(previous),
         coldstart=None if coldstart is None else Path(coldstart),
