@@ -45,6 +45,7 @@ def build(
     """
     from hatch_lambda import api
     from hatch_lambda.cli import output as show
+    from hatch_lambda.cli.outcomes import packages
     from hatch_lambda.reporting import require_extra
 
     if output is not None and len(projects) > 1:
@@ -62,7 +63,7 @@ def build(
         if report is not None:
             raise click.UsageError("--report names one folder, but there are several functions; choose one")
         outcomes = api.build_all(projects or (".",), functions=functions, jobs=jobs, **chosen)
-        sys.exit(show.packages(outcomes, as_json=as_json, quiet=quiet))
+        sys.exit(packages(outcomes, as_json=as_json, quiet=quiet))
     with show.progress(quiet=quiet or as_json) as progress:
         package = api.build(*projects, function=next(iter(functions), None), progress=progress, **chosen)
     written = api.write_report(package, report) if report is not None else None

@@ -135,31 +135,6 @@ def written(written: Written, *, as_json: bool) -> None:
         _print(_near(path))
 
 
-def packages(outcomes: Iterable[tuple[str, Package | HatchLambdaError]], *, as_json: bool, quiet: bool) -> int:
-    """Print what came of several projects, each as soon as it is done, and return the exit code."""
-    documents: list[dict[str, Any]] = []
-    exit_code = 0
-    for project, outcome in outcomes:
-        if isinstance(outcome, HatchLambdaError):
-            exit_code = exit_code or outcome.exit_code
-            documents.append({"project": project, "error": outcome.message, "hint": outcome.hint})
-            if not as_json:
-                told = outcome.message.startswith(f"{project}: ")
-                message = outcome.message if told else f"{project}: {outcome.message}"
-                show_error(HatchLambdaError(message, hint=outcome.hint))
-            continue
-        documents.append({"project": project, **outcome.to_json()})
-        if not as_json:
-            _findings(outcome.findings, verbose=False)
-            if not quiet:
-                _print(f"{_near(outcome.path)}: {text.size(outcome.size)}")
-                for other in outcome.others:
-                    _print(f"{_near(other.path)}: {text.size(other.size)}")
-    if as_json:
-        print_json(documents)
-    return exit_code
-
-
 def cache(cache: Cache, *, as_json: bool) -> None:
     """Print what the cache holds, by kind."""
     kinds: dict[str, list[int]] = {}
