@@ -1,44 +1,37 @@
-"""The Python API, and what all doors share: it turns a process's environment into the pipeline's context."""
+"""The Python API."""
 
 from __future__ import annotations
 
 import os
 import posixpath
-import re
 import tempfile
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hatch_lambda import pipeline, shapes
-from hatch_lambda.archive.format import LAST_SECOND
 from hatch_lambda.cache import Cache
 from hatch_lambda.config import decode
+from hatch_lambda.environment import context, cores, open_cache, overrides, source_date_epoch
 from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaError, machine_errors
 from hatch_lambda.functions import functions_of, one_of
 from hatch_lambda.many import Task, build_each, failed
-from hatch_lambda.model import Progress, Silent
 from hatch_lambda.policies import verify_policy
-from hatch_lambda.process import INNER_BUILD, Uv
 from hatch_lambda.project import Project
-from hatch_lambda.run import Context, Source
+from hatch_lambda.run import Source
 from hatch_lambda.verify import Told
 from hatch_lambda.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hatch_lambda.model import Change
+    from hatch_lambda.model import Change, Progress
     from hatch_lambda.report import Package, Slimmed
     from hatch_lambda.reporting import Written
     from hatch_lambda.savings import Saving
     from hatch_lambda.settings import Settings
     from hatch_lambda.slimming import Decision
     from hatch_lambda.verify import Verified
-
-_SECONDS = re.compile(r"[0-9]{1,10}")
 
 
 def build(
@@ -95,7 +88,7 @@ def build_all(
         shared = Cache(root=Path(folder)) if no_cache else None
         for project in projects:
             tasks += read_tasks(os.fspath(project))
-        outcomes = build_each([task for _, task in tasks], Source(may_create_lock=True), jobs=jobs or _cores())
+        outcomes = build_each([task for _, task in tasks], Source(may_create_lock=True), jobs=jobs or cores())
         for (label, _), outcome in zip(tasks, outcomes, strict=True):
             yield label, outcome
 
@@ -107,7 +100,7 @@ def build_functions(project: Project, source: Source) -> list[Package]:
     if len(functions) == 1:
         return [pipeline.build(functions[0], source, lent)]
     labels = [str(function.function) for function in functions]
-    outcomes = list(zip(labels, build_each([(one, lent) for one in functions], source, jobs=_cores()), strict=True))
+    outcomes = list(zip(labels, build_each([(one, lent) for one in functions], source, jobs=cores()), strict=True))
     if (error := failed(outcomes)) is not None:
         raise error
     return [outcome for _, outcome in outcomes if not isinstance(outcome, HatchLambdaError)]
@@ -232,7 +225,7 @@ def write_report(
         Path(folder),
         previous=None if previous is None else Path(previous),
         coldstart=None if coldstart is None else Path(coldstart),
-        epoch=_source_date_epoch(os.environ.get("SOURCE_DATE_EPOCH")),
+        epoch=source_date_epoch(os.environ.get("SOURCE_DATE_EPOCH")),
     )
 
 
@@ -243,79 +236,4 @@ def _expected(project: str | os.PathLike[str] | None, given: Mapping[str, Any]) 
     return chosen, Told(
         runtime=chosen.runtime,
         architecture=chosen.architecture.value if says_architecture else None,
-    )
-
-
-def overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *settings* with the names that TOML has."""
-    return {name.replace("_", "-"): value for name, value in settings.items()}
-
-
-def context(environment: Mapping[str, str], cache: Cache, progress: Progress | None = None) -> Context:
-    """Return what the pipeline has to know about this process."""
-    return Context(
-        uv=Uv.find(environment),
-        cache=cache,
-        jobs=_cores(),
-        today=datetime.now(timezone.utc).date(),
-        source_date_epoch=_source_date_epoch(environment.get("SOURCE_DATE_EPOCH")),
-        progress=progress or Silent(),
-    )
-
-
-def cache_of(project: str | os.PathLike[str] = ".") -> Cache:
-    """Open the cache that builds of a project use. Raises HatchLambdaError."""
-    return open_cache(os.environ, Project.read(Path(project)))
-
-
-def open_cache(environment: Mapping[str, str], project: Project | None = None, *, refresh: bool = False) -> Cache:
-    """Open the cache: in the folder that ``HATCH_LAMBDA_CACHE_DIR`` names, else the project, else the system."""
-    settings = project.settings if project is not None else decode({})
-    named = environment.get("HATCH_LAMBDA_CACHE_DIR")
-    if named:
-        root = Path(named).absolute()
-    elif project is not None and settings.cache_dir is not None:
-        root = project.root / settings.cache_dir
-    else:
-        from platformdirs import user_cache_path
-
-        root = user_cache_path("hatch-lambda", appauthor=False)
-    remote = None
-    if settings.cache_url is not None:
-        from hatch_lambda.remote import Bucket
-
-        remote = Bucket(url=settings.cache_url, may_write=settings.cache_write)
-    return Cache(root=root, max_size=settings.cache_max_size, refresh=refresh, remote=remote)
-
-
-@contextmanager
-def inner_build() -> Iterator[None]:
-    """Let builds that this process starts or makes itself know that they are part of ours."""
-    before = os.environ.get(INNER_BUILD)
-    os.environ[INNER_BUILD] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[INNER_BUILD]
-        else:
-            os.environ[INNER_BUILD] = before
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows
-        return os.cpu_count() or 1
-
-
-def _source_date_epoch(text: str | None) -> int | None:
-    """Read the variable of reproducible-builds.org, as far as a zip can hold its date."""
-    if not text:
-        return None
-    if _SECONDS.fullmatch(text) and int(text) <= LAST_SECOND:
-        return int(text)
-    raise ConfigurationError(
-        f"SOURCE_DATE_EPOCH={text}: not a number of seconds from 1970 to 2107, which a zip could hold",
-        hint="give it as `date +%s` prints it, or unset the variable",
     )

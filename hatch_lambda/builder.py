@@ -12,6 +12,7 @@ from hatchling.builders.wheel import WheelBuilder
 from hatchling.plugin.manager import PluginManager
 
 from hatch_lambda import api, shapes
+from hatch_lambda.environment import inner_build
 from hatch_lambda.hatch_app import reporting, show
 from hatch_lambda.project import Project
 from hatch_lambda.run import Source
@@ -51,7 +52,7 @@ class LambdaBuilder(BuilderInterface[BuilderConfig, PluginManager]):
         with reporting(self.app), tempfile.TemporaryDirectory(prefix="hatch-lambda-") as folder:
             project = Project.read(Path(self.root), overrides)
             wheels = WheelBuilder(self.root, plugin_manager=self.plugin_manager, metadata=self.metadata, app=self.app)
-            with api.inner_build():
+            with inner_build():
                 wheel = next(wheels.build(directory=folder, versions=["standard"]))
             packages = api.build_functions(project, Source(wheel=Path(wheel), directory=Path(directory)))
             for package in packages:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hatch_lambda import api, locks, pipeline
+from hatch_lambda import environment, locks, pipeline
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.functions import functions_of
 from hatch_lambda.install import included, read_folder
@@ -23,7 +23,7 @@ def carried(project: Project, source: Source, folder: Path) -> dict[str, str]:
 
     Files that have to be made for that are made in *folder*. Raises ConfigurationError for what cannot travel.
     """
-    context = api.context(os.environ, api.open_cache(os.environ, project))
+    context = environment.context(os.environ, environment.open_cache(os.environ, project))
     files: dict[str, str] = {}
     for function in functions_of(project):
         name = lock_policy(function.settings, may_create=False, in_source_tree=True, function=function.function)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hatch_lambda import api
+from hatch_lambda.environment import cache_of, overrides
 from hatch_lambda.errors import ConfigurationError, machine_errors
 from hatch_lambda.invoking import Function, Host, Invoked, Trial, tell
 from hatch_lambda.invoking import invoke as run_trial
@@ -59,7 +60,7 @@ def invoke(  # noqa: PLR0913 - what a caller may want to say
         package, layers=layers, project=project, env=env, timeout=timeout, memory=memory, python=python, **settings
     )
     payloads = [event if isinstance(event, bytes) else json.dumps(event).encode() for event in events]
-    cache = api.cache_of(project)
+    cache = cache_of(project)
     with workspace(None) as work:
         host = Host(uv=Uv.find(os.environ), cache=cache, work=work)
         return run_trial(replace(trial, sandbox=sandbox), payloads, host, tell=log, done=done)
@@ -93,7 +94,7 @@ def coldstart(
                 _build_unslimmed(project, trial, other, show)
             trials.append((UNSLIMMED if baseline == UNSLIMMED else "baseline", replace(trial, package=other)))
         show.start("start", runs * len(trials))
-        host = Host(uv=Uv.find(os.environ), cache=api.cache_of(project), work=work)
+        host = Host(uv=Uv.find(os.environ), cache=cache_of(project), work=work)
         return measure(trials, runs, host, show.advance)
 
 
@@ -133,7 +134,7 @@ def make_trial(  # noqa: PLR0913 - what a caller may want to say
     """Return what to run, from what the caller named, the package tells and the project's settings say."""
     path = Path(package)
     given = {name: value for name, value in settings.items() if value is not None}
-    Project.read(Path(project), api.overrides(given))  # a slip in what is given is told as always
+    Project.read(Path(project), overrides(given))  # a slip in what is given is told as always
     chosen = Project.read(Path(project)).settings
     told = tell(path)
     handler = given.get("handler") or chosen.handler

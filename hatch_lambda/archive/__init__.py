@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hatch_lambda.archive.format import Entry, Timestamp
 from hatch_lambda.archive.naming import package_name, packages_in, packages_of
+from hatch_lambda.archive.output import is_zip
 from hatch_lambda.archive.pack import Compression, Packed, Packer
 from hatch_lambda.archive.writer import (
     DamagedSectionError,
@@ -13,7 +14,6 @@ from hatch_lambda.archive.writer import (
     StoredSection,
     Written,
     content_digest,
-    is_zip,
     read_packed,
     write,
     write_packed,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import shutil
-from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING
@@ -15,9 +13,9 @@ import deflate
 
 from hatch_lambda.archive import format as zipformat
 from hatch_lambda.archive.format import Entry, Timestamp  # noqa: TC001 - msgspec resolves Entry when it decodes
+from hatch_lambda.archive.output import failing_as_archive_error, refuse_strangers, replacing
 from hatch_lambda.archive.pack import Packed
 from hatch_lambda.cache import digest
-from hatch_lambda.errors import ArchiveError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -84,7 +82,7 @@ class Written:
 
 def write_section(tree: Tree, file: Path, packer: Packer, timestamp: Timestamp) -> Section:
     """Write the entries of *tree* and their data to *file*, and nothing else; describe them."""
-    with _failing_as_archive_error(file), file.open("xb") as stream:
+    with failing_as_archive_error(file), file.open("xb") as stream:
         return _write_entries(packer.pack(tree, set()), timestamp, stream)
 
 
@@ -122,9 +120,9 @@ def write(  # noqa: PLR0913, PLR0917 - what goes in, where it goes, and how
     it is. Raises DamagedSectionError when *first* was damaged since it was made, and ArchiveError when the zip cannot
     be written.
     """
-    _refuse_strangers(output)
+    refuse_strangers(output)
     section = first.section
-    with _failing_as_archive_error(output):
+    with failing_as_archive_error(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         with SpooledTemporaryFile(_IN_MEMORY, dir=str(output.parent)) as rest:
             second = _write_entries(packer.pack(project, section.directories), timestamp, rest, section.size)
@@ -139,7 +137,7 @@ def write(  # noqa: PLR0913, PLR0917 - what goes in, where it goes, and how
             if sha256 is not None and _is_there(output, size, section, rest):
                 inspect(output, content)
             else:
-                with _replacing(output) as (temporary, stream):
+                with replacing(output) as (temporary, stream):
                     _copy(first, temporary, stream)
                     rest.seek(0)
                     shutil.copyfileobj(rest, stream, _CHUNK)
@@ -153,8 +151,8 @@ def write(  # noqa: PLR0913, PLR0917 - what goes in, where it goes, and how
 
 def write_packed(packed: Iterable[Packed], output: Path, timestamp: Timestamp) -> Written:
     """Write entries that are compressed already to *output*, which holds the old file or the new one at any time."""
-    _refuse_strangers(output)
-    with _failing_as_archive_error(output), _replacing(output) as (temporary, stream):
+    refuse_strangers(output)
+    with failing_as_archive_error(output), replacing(output) as (temporary, stream):
         section = _write_entries(packed, timestamp, stream)
         stream.write(section.directory)
         stream.write(zipformat.end_record(len(section.entries), len(section.directory), section.size))
@@ -182,35 +180,6 @@ def read_packed(stored: StoredSection) -> Iterator[Packed]:
         raise DamagedSectionError from error
     if crc32 != stored.section.crc32:
         raise DamagedSectionError
-
-
-def _refuse_strangers(output: Path) -> None:
-    if output.exists() and not is_zip(output):
-        what = "a folder" if output.is_dir() else "not a zip"
-        raise ArchiveError(f"{output}: this is {what}; it was left as it is", hint="name a file, such as dist/app.zip")
-
-
-@contextmanager
-def _failing_as_archive_error(output: Path) -> Iterator[None]:
-    """Tell what went wrong; with the file's name, where it is one that should have been packed."""
-    try:
-        yield
-    except OSError as error:
-        fact = error.strerror or str(error)
-        # shutil names the file that it copied from first, even if it is the other that is too large.
-        elsewhere = error.filename is not None and output.name not in f"{error.filename} {error.filename2}"
-        raise ArchiveError(
-            f"{output}: the package could not be written: {f'{error.filename}: ' if elsewhere else ''}{fact}",
-            hint="check the free space and the permissions of that folder; an older package was left as it is",
-        ) from error
-
-
-def is_zip(path: Path) -> bool:
-    """Tell whether *path* is a file that a package may replace: a zip, or an empty file."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as stream:
-        return stream.read(2) in {b"PK", b""}
 
 
 def _copy(first: StoredSection, temporary: Path, stream: IO[bytes]) -> None:
@@ -288,16 +257,3 @@ def content_digest(entries: Iterable[Entry]) -> str:
     """Return the digest of names, modes and contents alone: equal for what differs only in compression or dates."""
     lines = (f"{entry.mode:o} {entry.sha256} {entry.name}\n" for entry in entries)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-@contextmanager
-def _replacing(output: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """Open a new file beside *output* that takes its place when all went well, and vanishes otherwise."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as stream:
-            yield temporary, stream
-        temporary.replace(output)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -15,36 +15,36 @@ def cache() -> None:
 @cache.command("dir")
 def cache_dir() -> None:
     """Print the folder of the cache."""
-    from hatch_lambda import api
+    from hatch_lambda.environment import cache_of
 
-    click.echo(api.cache_of().root)
+    click.echo(cache_of().root)
 
 
 @cache.command("info")
 @JSON
 def cache_info(as_json: bool) -> None:
     """Tell what the cache holds."""
-    from hatch_lambda import api
     from hatch_lambda.cli import output as show
+    from hatch_lambda.environment import cache_of
 
-    show.cache(api.cache_of(), as_json=as_json)
+    show.cache(cache_of(), as_json=as_json)
 
 
 @cache.command("prune")
 @click.option("--max-size", type=click.IntRange(min=0), metavar="BYTES", help="Instead of cache-max-size.")
 def cache_prune(max_size: int | None) -> None:
     """Remove what killed builds left, and what was used least recently above the size limit."""
-    from hatch_lambda import api
+    from hatch_lambda.environment import cache_of
 
-    _freed(api.cache_of().prune(max_size))
+    _freed(cache_of().prune(max_size))
 
 
 @cache.command("clear")
 def cache_clear() -> None:
     """Remove everything in the cache."""
-    from hatch_lambda import api
+    from hatch_lambda.environment import cache_of
 
-    _freed(api.cache_of().clear())
+    _freed(cache_of().clear())
 
 
 def _freed(count: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hatch_lambda.cli.output import _findings, _near, _print, _print_json, show_error
+from hatch_lambda.cli.output import _findings, _near, _print, print_json, show_error
 from hatch_lambda.errors import HatchLambdaError
 from hatch_lambda.report import text
 
@@ -35,5 +35,5 @@ def packages(outcomes: Iterable[tuple[str, Package | HatchLambdaError]], *, as_j
                 for other in outcome.others:
                     _print(f"{_near(other.path)}: {text.size(other.size)}")
     if as_json:
-        _print_json(documents)
+        print_json(documents)
     return exit_code

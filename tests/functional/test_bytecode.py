@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hatch_lambda import api, bytecode, collect, interpreter, pipeline
+from hatch_lambda import api, bytecode, collect, environment, interpreter, pipeline
 from hatch_lambda.bytecode import stage, worker
 from hatch_lambda.cache import Cache
 from hatch_lambda.errors import ConfigurationError, HatchLambdaError, MissingToolError
@@ -302,7 +302,7 @@ def test_an_edit_or_a_changed_distribution_costs_no_more_than_itself(bench, monk
 @pytest.mark.parametrize("jobs", [1, 5])
 def test_the_number_of_cores_does_not_matter(bench, jobs):
     reference = bench.build(no_cache=True).sha256
-    lent = dataclasses.replace(api.context(os.environ, Cache(root=None)), jobs=jobs)
+    lent = dataclasses.replace(environment.context(os.environ, Cache(root=None)), jobs=jobs)
     assert pipeline.build(Project.read(bench.project), Source(), lent).sha256 == reference
 
 

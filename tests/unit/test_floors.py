@@ -30,7 +30,7 @@ FLOORS = {
         "shapes",
     },
     6: {
-        *("hatch_lambda", "__main__", "api", "trials", "schema", "cli"),
+        *("hatch_lambda", "__main__", "api", "environment", "trials", "schema", "cli"),
         *("hooks", "builder", "build_hook", "backend", "hatch_app", "sdist"),
     },
 }

@@ -1,0 +1,100 @@
+"""What all doors share: it turns a process's environment into the pipeline's context."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hatch_lambda.archive.format import LAST_SECOND
+from hatch_lambda.cache import Cache
+from hatch_lambda.config import decode
+from hatch_lambda.errors import ConfigurationError
+from hatch_lambda.model import Progress, Silent
+from hatch_lambda.process import INNER_BUILD, Uv
+from hatch_lambda.project import Project
+from hatch_lambda.run import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SECONDS = re.compile(r"[0-9]{1,10}")
+
+
+def overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *settings* with the names that TOML has."""
+    return {name.replace("_", "-"): value for name, value in settings.items()}
+
+
+def context(environment: Mapping[str, str], cache: Cache, progress: Progress | None = None) -> Context:
+    """Return what the pipeline has to know about this process."""
+    return Context(
+        uv=Uv.find(environment),
+        cache=cache,
+        jobs=cores(),
+        today=datetime.now(timezone.utc).date(),
+        source_date_epoch=source_date_epoch(environment.get("SOURCE_DATE_EPOCH")),
+        progress=progress or Silent(),
+    )
+
+
+def cache_of(project: str | os.PathLike[str] = ".") -> Cache:
+    """Open the cache that builds of a project use. Raises HatchLambdaError."""
+    return open_cache(os.environ, Project.read(Path(project)))
+
+
+def open_cache(environment: Mapping[str, str], project: Project | None = None, *, refresh: bool = False) -> Cache:
+    """Open the cache: in the folder that ``HATCH_LAMBDA_CACHE_DIR`` names, else the project, else the system."""
+    settings = project.settings if project is not None else decode({})
+    named = environment.get("HATCH_LAMBDA_CACHE_DIR")
+    if named:
+        root = Path(named).absolute()
+    elif project is not None and settings.cache_dir is not None:
+        root = project.root / settings.cache_dir
+    else:
+        from platformdirs import user_cache_path
+
+        root = user_cache_path("hatch-lambda", appauthor=False)
+    remote = None
+    if settings.cache_url is not None:
+        from hatch_lambda.remote import Bucket
+
+        remote = Bucket(url=settings.cache_url, may_write=settings.cache_write)
+    return Cache(root=root, max_size=settings.cache_max_size, refresh=refresh, remote=remote)
+
+
+@contextmanager
+def inner_build() -> Iterator[None]:
+    """Let builds that this process starts or makes itself know that they are part of ours."""
+    before = os.environ.get(INNER_BUILD)
+    os.environ[INNER_BUILD] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[INNER_BUILD]
+        else:
+            os.environ[INNER_BUILD] = before
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows
+        return os.cpu_count() or 1
+
+
+def source_date_epoch(text: str | None) -> int | None:
+    """Read the variable of reproducible-builds.org, as far as a zip can hold its date."""
+    if not text:
+        return None
+    if _SECONDS.fullmatch(text) and int(text) <= LAST_SECOND:
+        return int(text)
+    raise ConfigurationError(
+        f"SOURCE_DATE_EPOCH={text}: not a number of seconds from 1970 to 2107, which a zip could hold",
+        hint="give it as `date +%s` prints it, or unset the variable",
+    )
