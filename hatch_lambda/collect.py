@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hatch_lambda import archive, compiling, install, locks, parts, verify
 from hatch_lambda.model import Tree
-from hatch_lambda.policies import lock_policy, project_policy, slim_policy, strip_policy
+from hatch_lambda.policies import build_policy, lock_policy, project_policy, slim_policy, strip_policy
 from hatch_lambda.report.journal import Journal
 from hatch_lambda.target import UNZIPPED_QUOTA
 
@@ -81,10 +81,17 @@ def choose(project: Project, source: Source, run: Run) -> locks.Choice:
 
 
 def install_dependencies(project: Project, chosen: locks.Choice, run: Run) -> Tree:
-    """Install the wheels that were chosen."""
-    tree, changes = install.take_distributions(
-        chosen.pinned, project.target, run.context.uv, run.work, cwd=project.root
+    """Build what was chosen and has no wheel, and install everything."""
+    bench = install.Bench(
+        target=project.target,
+        policy=build_policy(project.settings),
+        uv=run.context.uv,
+        cache=run.context.cache,
+        workspace=run.work,
+        cwd=project.root,
     )
+    built = install.build_wheels(chosen.sources, bench)
+    tree, changes = install.take_distributions(chosen.pinned, built, bench)
     run.journal.changes += changes
     run.journal.mark("install", tree)
     return tree
@@ -147,7 +154,10 @@ class _Attempt:
         return parts.Key(
             wheels=self.chosen.identity,
             target=str(self.project.target),
-            policies=(slim_policy(settings), strip_policy(settings), run.bytecode and run.bytecode.policy),
+            policies=(
+                *(build_policy(settings), slim_policy(settings), strip_policy(settings)),
+                run.bytecode and run.bytecode.policy,
+            ),
             compression=settings.compression,
             timestamp=self.timestamp,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hatch_lambda.elf import StripPolicy
-from hatch_lambda.install import ProjectPolicy
+from hatch_lambda.install import BuildPolicy, ProjectPolicy
 from hatch_lambda.locks import LockPolicy
 from hatch_lambda.slimming import SlimPolicy
 from hatch_lambda.verify import VerifyPolicy
@@ -29,6 +29,15 @@ def lock_policy(
         may_create=may_create,
         in_source_tree=in_source_tree,
         function=function,
+        without_groups=settings.without_groups,
+        only_groups=settings.only_groups,
+        require_hashes=settings.require_hashes,
+        install_args=settings.install_args,
+        exclude_packages=settings.exclude_packages,
+        keep_dependencies=settings.keep_dependencies,
+        exclude_runtime_packages=settings.exclude_runtime_packages,
+        vendor=settings.vendored_wheels(),
+        may_build=settings.sdist != "never",
     )
 
 
@@ -40,7 +49,8 @@ def project_policy(project: Project, wheel: Path | None) -> ProjectPolicy:
         folder=project.folder,
         is_package=project.is_package,
         handler=settings.handler,
-        include=settings.include,
+        include=settings.included_patterns(),
+        placed=settings.placed(),
         exclude=(*_modules(project), *settings.exclude),
         scripts=settings.scripts,
     )
@@ -52,6 +62,11 @@ def _modules(project: Project) -> tuple[str, ...]:
         return ()
     tables = (own for own in project.table.get("functions", {}).values() if isinstance(own, dict))
     return tuple(f"/{own['module'].strip('/')}/" for own in tables if "module" in own)
+
+
+def build_policy(settings: Settings) -> BuildPolicy:
+    """Return the install stage's for what has to be built."""
+    return BuildPolicy(sdist=settings.sdist, install_args=settings.install_args)
 
 
 def slim_policy(settings: Settings) -> SlimPolicy:

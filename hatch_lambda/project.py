@@ -166,6 +166,12 @@ class Project:
         """Whether no setting names the runtime."""
         return self.settings.runtime is None
 
+    @property
+    def dependency_groups(self) -> Mapping[str, Any]:
+        """The ``[dependency-groups]`` (PEP 735)."""
+        table: Mapping[str, Any] = self.pyproject.get("dependency-groups", {})
+        return table
+
     def requirements(self) -> list[Requirement]:
         """Return the direct requirements of the project with the chosen extras and dependency groups.
 
@@ -173,11 +179,11 @@ class Project:
         """
         from packaging.requirements import InvalidRequirement, Requirement
 
-        lines = list(self.metadata.get("dependencies", ()))
+        lines = [] if self.settings.only_groups else list(self.metadata.get("dependencies", ()))
         optional = {
             canonicalize_name(name): entries for name, entries in self.metadata.get("optional-dependencies", {}).items()
         }
-        for extra in self.settings.extras:
+        for extra in () if self.settings.only_groups else self.settings.extras:
             lines += optional.get(canonicalize_name(extra), ())
         try:
             return [*map(Requirement, lines), *self._group_requirements()]
@@ -185,9 +191,11 @@ class Project:
             raise ConfigurationError(f"project.dependencies: {error}") from error
 
     def _group_requirements(self) -> Iterator[Requirement]:
-        groups = self.pyproject.get("dependency-groups", {})
-        known = set(map(canonicalize_name, groups))
-        chosen = [group for group in self.settings.groups if canonicalize_name(group) in known]
+        groups = self.dependency_groups
+        wanted = self.settings.only_groups or self.settings.groups
+        names = set(groups if "*" in wanted else wanted)
+        kept = set(map(canonicalize_name, names)) - set(map(canonicalize_name, self.settings.without_groups))
+        chosen = [group for group in groups if canonicalize_name(group) in kept]
         if chosen:
             from packaging.dependency_groups import DependencyGroupResolver
             from packaging.errors import ExceptionGroup

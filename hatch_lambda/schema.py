@@ -42,6 +42,8 @@ def schema() -> dict[str, Any]:
 def _inlined(entry: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
     """Return *entry* with what it refers to in place: inside validate-pyproject's schema no reference would fit."""
     reference = entry.pop("$ref", None)
+    if isinstance(entry.get("items"), dict):
+        entry["items"] = _inlined(entry["items"], components)
     if "anyOf" in entry:
         entry["anyOf"] = [_inlined(choice, components) for choice in entry["anyOf"]]
     if isinstance(entry.get("items"), dict):

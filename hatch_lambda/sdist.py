@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hatch_lambda import environment, locks, pipeline
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.functions import functions_of
-from hatch_lambda.install import included, read_folder
+from hatch_lambda.install import included, placed_files, read_folder
 from hatch_lambda.policies import lock_policy
 
 if TYPE_CHECKING:
@@ -34,8 +34,12 @@ def carried(project: Project, source: Source, folder: Path) -> dict[str, str]:
         portable = locks.rebase(lock.pylock, lock.path.parent, function.root)
         resolved.write_text(locks.dump(portable), encoding="utf-8")
         files[str(resolved)] = name.resolved_name
-        for path in included(function.root, function.settings.include) if function.settings.include else ():
-            files[str(function.root / path)] = path
+        settings = function.settings
+        patterns = settings.included_patterns()
+        paths = [*(included(function.root, patterns) if patterns else ()), *settings.vendored_wheels()]
+        for origin, _ in settings.placed():
+            paths += placed_files(function.root, origin)
+        files |= {str(function.root / path): path for path in paths}
         files |= _folder(project, function)
     return files
 

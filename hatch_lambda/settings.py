@@ -18,6 +18,7 @@ Bytecode = Literal["auto", "include", "only", "none"]
 Compression = Literal["fast", "balanced", "smallest"]
 Verify = Literal["import", "invoke", "static"]
 Shape = Literal["function", "layer", "directory", "wheel", "nested"]
+SdistPolicy = Literal["never", "pure"]
 Patterns = tuple[str, ...]
 
 APPENDED = ("patterns", "include", "exclude", "strip-exclude")
@@ -52,6 +53,13 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     split: Annotated[
         int, Meta(ge=1, le=5, description="Over how many layers the dependencies are spread; a function takes five.")
     ] = 1
+
+
+class Included(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Say where a file or a folder of the project goes in the package."""
+
+    source: Annotated[str, Meta(description="Path of the file or folder, relative to the project.")]
+    target: Annotated[str, Meta(description="Path in the package.")]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
@@ -108,10 +116,54 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     ] = None
     require_lock: Annotated[bool, Meta(description="Fail where there is no lock file, instead of making one.")] = False
     extras: Annotated[tuple[str, ...], Meta(description="The project's extras to include.")] = ()
-    groups: Annotated[tuple[str, ...], Meta(description="Dependency groups to include; none is by default.")] = ()
+    groups: Annotated[
+        tuple[str, ...], Meta(description='Dependency groups to include, `["*"]` for all; none is by default.')
+    ] = ()
+    without_groups: Annotated[
+        tuple[str, ...], Meta(description="Dependency groups to leave out of those that `groups` names.")
+    ] = ()
+    only_groups: Annotated[
+        tuple[str, ...],
+        Meta(description="Dependency groups to include instead of the project's own dependencies."),
+    ] = ()
+    require_hashes: Annotated[
+        bool, Meta(description="Whether a `requirements.txt` must list hashes; without them the index is trusted.")
+    ] = True
+    sdist: Annotated[
+        SdistPolicy,
+        Meta(
+            description="What is done for a distribution without a wheel for the target: `pure` builds it on this"
+            " machine and takes the result if that fits the target, `never` is an error."
+        ),
+    ] = "pure"
+    install_args: Annotated[
+        tuple[str, ...],
+        Meta(description="Further options for uv when it looks for, builds and installs distributions."),
+    ] = ()
+    exclude_packages: Annotated[
+        tuple[str, ...],
+        Meta(description="Distributions to leave out, with what nothing else needs."),
+    ] = ()
+    keep_dependencies: Annotated[
+        bool, Meta(description="Leave out what `exclude-packages` names and nothing else.")
+    ] = False
+    exclude_runtime_packages: Annotated[
+        bool,
+        Meta(description="Leave out what the Lambda runtime brings, such as boto3. Its versions move."),
+    ] = False
+    vendor: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Wheels that take the place of locked ones, and folders whose content goes into the package's"
+            " root; relative to the project."
+        ),
+    ] = ()
     include: Annotated[
-        Patterns,
-        Meta(description="Further files of the project to package, as gitignore patterns relative to the project."),
+        tuple[str | Included, ...],
+        Meta(
+            description="Further files of the project to package, as gitignore patterns relative to the project, or as"
+            ' `{source = "…", target = "…"}` for a file or a folder that is to be elsewhere in the package.'
+        ),
     ] = ()
     exclude: Annotated[
         Patterns,
@@ -223,3 +275,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         bool,
         Meta(description="Write to `cache-url`, too. Who can write there can put code into packages."),
     ] = False
+
+    def included_patterns(self) -> Patterns:
+        """Return the patterns of ``include``."""
+        return tuple(entry for entry in self.include if isinstance(entry, str))
+
+    def placed(self) -> tuple[tuple[str, str], ...]:
+        """Return what goes elsewhere in the package, and where: of ``include``, and the folders of ``vendor``."""
+        entries = [(entry.source, entry.target) for entry in self.include if isinstance(entry, Included)]
+        return (*entries, *((folder, "") for folder in self.vendor if not folder.endswith(".whl")))
+
+    def vendored_wheels(self) -> tuple[str, ...]:
+        """Return the wheels of ``vendor``."""
+        return tuple(path for path in self.vendor if path.endswith(".whl"))

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from hatch_lambda.lazy import exports
 
 if TYPE_CHECKING:
+    from hatch_lambda.install.building import Bench, BuildPolicy, build_wheels
     from hatch_lambda.install.directory import site_folders, site_runtime, write_back
     from hatch_lambda.install.distributions import read_tree, take_distributions
     from hatch_lambda.install.merging import refuse_conflicts, set_apart
     from hatch_lambda.install.paths import is_executable, walk
+    from hatch_lambda.install.placing import placed_files
     from hatch_lambda.install.project import ProjectPart, ProjectPolicy, take_project
     from hatch_lambda.install.records import renew
     from hatch_lambda.install.source import included, read_folder
@@ -18,11 +20,15 @@ if TYPE_CHECKING:
     from hatch_lambda.install.wheel_tags import read_tags
 
 __all__ = [
+    "Bench",
+    "BuildPolicy",
     "ProjectPart",
     "ProjectPolicy",
     "build_wheel",
+    "build_wheels",
     "included",
     "is_executable",
+    "placed_files",
     "read_folder",
     "read_tags",
     "read_tree",
@@ -39,11 +45,13 @@ __all__ = [
 __getattr__ = exports(
     __name__,
     {
+        **dict.fromkeys(("Bench", "BuildPolicy", "build_wheels"), "building"),
         **dict.fromkeys(("site_folders", "site_runtime", "write_back"), "directory"),
         **dict.fromkeys(("read_tree", "take_distributions"), "distributions"),
         **dict.fromkeys(("is_executable", "walk"), "paths"),
         **dict.fromkeys(("refuse_conflicts", "set_apart"), "merging"),
         **dict.fromkeys(("ProjectPart", "ProjectPolicy", "take_project"), "project"),
+        "placed_files": "placing",
         "renew": "records",
         "build_wheel": "wheel",
         **dict.fromkeys(("included", "read_folder"), "source"),

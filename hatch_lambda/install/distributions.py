@@ -16,55 +16,60 @@ from hatch_lambda.install.scripts import entry_point_scripts, with_portable_sheb
 from hatch_lambda.model import Change, File, Stage, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from hatch_lambda.process import Uv
-    from hatch_lambda.target import Target
+    from hatch_lambda.install.building import Bench
 
 _LEFT_BY_INSTALLERS = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
 _LOCK = ".lock"
 """With which uv guards the folder of ``--target``."""
 _LEFTOVERS = "installer-leftovers"
+_FOLDER = "dependencies"
 _UPWARDS = re.compile(r"^(\.\./)+")
 
 
-def take_distributions(
-    pylock: str | None, target: Target, uv: Uv, workspace: Path, *, cwd: Path
-) -> tuple[Tree, tuple[Change, ...]]:
-    """Install the wheels that *pylock* lists and read what came; None where there is nothing to install."""
-    if pylock is None:
-        return Tree(()), ()
-    return read_tree(_install(pylock, target, uv, workspace, cwd=cwd), workspace, ours=True)
+def take_distributions(pylock: str | None, built: Sequence[Path], bench: Bench) -> tuple[Tree, tuple[Change, ...]]:
+    """Install the wheels that *pylock* (the text of a ``pylock.toml``) lists and those *built*, and read what came.
 
-
-def _install(pylock: str, target: Target, uv: Uv, workspace: Path, *, cwd: Path) -> Path:
-    """Install the wheels that *pylock* (the text of a ``pylock.toml``) lists, and return the folder.
-
-    uv checks their hashes. It runs in *cwd* so that the project's own uv configuration (indexes,
-    credentials, certificates) applies. The platform only has to be one that uv accepts the wheels under:
-    which wheels these are was decided before, by the target's tags.
+    uv checks the hashes that are listed.
     """
-    lock = workspace / "pylock.toml"
-    lock.write_text(pylock, encoding="utf-8")
-    folder = workspace / "dependencies"
+    if pylock is not None:
+        lock = bench.workspace / "pylock.toml"
+        lock.write_text(pylock, encoding="utf-8")
+        _install(bench, "--requirements", lock)
+    if built:
+        _install(bench, *built)
+    if pylock is None and not built:
+        return Tree(()), ()
+    return read_tree(bench.workspace / _FOLDER, bench.workspace, ours=True)
+
+
+def _install(bench: Bench, *what: str | Path) -> None:
+    """Let uv unpack wheels into one folder.
+
+    It runs in the user's project so that the configuration there (indexes, credentials, certificates) applies. The
+    platform only has to be one that uv accepts the wheels under: which wheels these are was decided before, by the
+    target's tags.
+    """
+    target = bench.target
     major, minor = target.runtime.python_version
     glibc_major, glibc_minor = max(target.runtime.glibc, (2, 28))
     try:
-        uv.run(
+        bench.uv.run(
             *("pip", "install", "--quiet", "--no-deps", "--no-build", "--no-compile-bytecode"),
-            *("--link-mode", "hardlink", "--python", sys.executable, "--target", folder),
+            *("--link-mode", "hardlink", "--python", sys.executable, "--target", bench.workspace / _FOLDER),
             *("--python-version", f"{major}.{minor}"),
             *("--python-platform", f"{target.architecture.machine}-manylinux_{glibc_major}_{glibc_minor}"),
-            *("--requirements", lock),
-            cwd=cwd,
+            *bench.policy.install_args,
+            *what,
+            cwd=bench.cwd,
         )
     except CommandError as error:
         raise InstallError(
             f"uv could not install the locked distributions:\n{error.tail()}",
             hint="check the network, the credentials of private indexes, and that the lock's hashes are right",
         ) from error
-    return folder
 
 
 def read_tree(folder: Path, workspace: Path, *, ours: bool) -> tuple[Tree, tuple[Change, ...]]:

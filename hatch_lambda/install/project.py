@@ -22,6 +22,8 @@ class ProjectPolicy:
     """Whether it has a build system, so that its wheel says what belongs to it."""
     handler: str | None
     include: tuple[str, ...]
+    placed: tuple[tuple[str, str], ...]
+    """Files and folders of the project, and where each goes in the package."""
     exclude: tuple[str, ...]
     scripts: bool
     folder: Path | None = None
@@ -62,6 +64,10 @@ def take_project(root: Path, policy: ProjectPolicy, uv: Uv, workspace: Path) -> 
         from hatch_lambda.install.source import select
 
         tree = select(root, tree, include=policy.include, exclude=policy.exclude)
+    if policy.placed:
+        from hatch_lambda.install.placing import place
+
+        tree = place(root, tree, policy.placed)
     return ProjectPart(tree=tree, version=version, backend=backend)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from hatch_lambda.cache import digest
 from hatch_lambda.locks.fingerprint import fingerprint
-from hatch_lambda.model import Finding  # noqa: TC001 - msgspec resolves it when it decodes
+from hatch_lambda.model import Finding, LockedSource, LockedWheel
 from hatch_lambda.redact import has_secret
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from hatch_lambda.cache import Cache
     from hatch_lambda.locks.lock import LockPolicy
-    from hatch_lambda.model import LockedWheel
     from hatch_lambda.process import Uv
     from hatch_lambda.project import Project
     from hatch_lambda.target import Target
@@ -28,15 +27,17 @@ _SELECTIONS = "selections"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The wheels of a target."""
+    """What is installed for a target."""
 
     identity: str
-    """A digest of their names and hashes: with the same identity the same bytes are installed."""
+    """A digest of its names and hashes: with the same identity the same bytes are installed."""
     pinned: str | None
-    """A ``pylock.toml`` that lists these wheels and no others; None where there are none."""
+    """A ``pylock.toml`` that lists its wheels and no others; None where there are none."""
     lock: str
     """Name of the lock file."""
     findings: tuple[Finding, ...] = ()
+    sources: tuple[LockedSource, ...] = ()
+    """What there is no wheel of, and has to be built."""
 
 
 def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
@@ -49,19 +50,27 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
     key = fingerprint(project, target, policy, uv)
     if key is not None and (kept := _kept(cache, key)) is not None:
         return kept
+    from hatch_lambda.locks.exclusion import moving
     from hatch_lambda.locks.pylock import pinned
     from hatch_lambda.locks.reading import read
     from hatch_lambda.locks.selection import select
+    from hatch_lambda.locks.vendored import vendored_wheels
 
     lock = read(project, policy, uv, workspace)
-    wheels = select(lock, project, target, policy)
+    vendored = vendored_wheels(project, target, policy)
+    instead = {wheel.name for wheel in vendored}
+    chosen = [locked for locked in select(lock, project, target, policy) if locked.name not in instead]
+    wheels = [*vendored, *(locked for locked in chosen if isinstance(locked, LockedWheel))]
+    sources = tuple(locked for locked in chosen if isinstance(locked, LockedSource))
     choice = Choice(
-        identity=_identity(wheels),
+        identity=_identity(wheels, sources),
         pinned=pinned(wheels, lock.path.parent) if wheels else None,
         lock=lock.path.name,
-        findings=lock.findings,
+        findings=(*lock.findings, *moving(policy, target)),
+        sources=sources,
     )
-    if key is not None and not lock.findings and not has_secret(choice.pinned or ""):
+    texts = [choice.pinned or "", *(source.pinned or "" for source in sources)]
+    if key is not None and not lock.findings and not any(map(has_secret, texts)):
         cache.put(_SELECTIONS, key, msgspec.json.encode(choice))
     return choice
 
@@ -75,5 +84,6 @@ def _kept(cache: Cache, key: str) -> Choice | None:
         return None
 
 
-def _identity(wheels: Iterable[LockedWheel]) -> str:
-    return digest([(wheel.wheel.filename, sorted(wheel.wheel.hashes.items())) for wheel in wheels])
+def _identity(wheels: Iterable[LockedWheel], sources: Iterable[LockedSource]) -> str:
+    files = sorted((wheel.wheel.filename, sorted(wheel.wheel.hashes.items())) for wheel in wheels)
+    return digest(files, [source.identity for source in sources])

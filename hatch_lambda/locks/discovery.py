@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from hatch_lambda.errors import ConfigurationError, LockError
-from hatch_lambda.locks.lock import RESOLVED_NAME, shown
+from hatch_lambda.locks.lock import RESOLVED_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,13 +29,6 @@ _PYLOCK_NAME = re.compile(r"pylock\.(?:[^.]+\.)?toml")
 
 _RESOLVED = RESOLVED_NAME.removesuffix(".toml")
 """How the name of each lock begins that an sdist carries."""
-
-_EXPORTS = {
-    "poetry.lock": "poetry export --format requirements.txt --output requirements.txt",
-    "Pipfile.lock": "pipenv requirements --hash > requirements.txt",
-    "pdm.lock": "pdm export --format pylock --output pylock.toml",
-}
-"""Locks that cannot be read yet, and the command that turns each into one that can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +55,12 @@ def discover(project: Project, policy: LockPolicy) -> Discovery | None:
         for path in (
             workspace_root(project) / "uv.lock",
             _pylock(project.root),
+            *(project.root / name for name in ("poetry.lock", "pdm.lock", "Pipfile.lock")),
             project.root / "requirements.txt",
         )
         if path is not None and path.is_file()
     ]
     if not candidates:
-        _refuse_foreign(project)
         return None
     return Discovery(path=candidates[0], passed_over=tuple(candidates[1:]))
 
@@ -133,10 +126,3 @@ def _pylock(root: Path) -> Path | None:
             hint=f'choose one: `lock = "{named[0].name}"` in [tool.lambda-slim]',
         )
     return named[0] if named else None
-
-
-def _refuse_foreign(project: Project) -> None:
-    for name, command in _EXPORTS.items():
-        if (project.root / name).is_file():
-            path = shown(project.root / name, project)
-            raise LockError(f"{path}: this format cannot be read yet", hint=f"run `{command}`")

@@ -28,7 +28,11 @@ _OPEN_ENDED = {
         rb"|^ +\{ (?:url|path|filename) = (?!.*\bhash = )",
         re.MULTILINE,
     ),
-    ".txt": re.compile(rb"^\s*-(?!-hash\b)", re.MULTILINE),
+    ".txt": re.compile(rb"^\s*(?:-(?!-hash\b)|\.|/|[^#\s]+\s*@)", re.MULTILINE),
+    "pylock.toml": re.compile(rb"^ *(?:directory = |\[packages\.directory\])", re.MULTILINE),
+    "poetry.lock": re.compile(rb'^type = "directory"', re.MULTILINE),
+    "pdm.lock": re.compile(rb"^path = ", re.MULTILINE),
+    "Pipfile.lock": re.compile(rb""),
 }
 """What in a lock file says that other files on this machine decide, too, by the end of its name.
 
@@ -66,9 +70,17 @@ def fingerprint(project: Project, target: Target, policy: LockPolicy, uv: Uv) ->
         (uv.executable, status.st_size, status.st_mtime_ns),
         sorted(item for item in uv.environment.items() if item[0].startswith("UV_")),
         list(_configuration(project, uv.environment)),
+        [(name, _content(project.root / name)) for name in policy.vendor],
         packaging_version,
         hatch_lambda_version,
     )
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _configuration(project: Project, environment: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:

@@ -28,10 +28,25 @@ class LockPolicy:
     require_lock: bool
     extras: tuple[str, ...]
     groups: tuple[str, ...]
+    """Dependency groups beside the project's own dependencies; ``*`` stands for all."""
     may_create: bool
     """Whether a missing ``uv.lock`` may be made; only where a person runs a command in the project."""
     in_source_tree: bool
     """False in an unpacked sdist, where uv would find every lock stale."""
+    without_groups: tuple[str, ...] = ()
+    only_groups: tuple[str, ...] = ()
+    """Where it names any, these groups alone, without the project's own dependencies."""
+    require_hashes: bool = True
+    install_args: tuple[str, ...] = ()
+    """Further options for uv."""
+    exclude_packages: tuple[str, ...] = ()
+    keep_dependencies: bool = False
+    """Whether an excluded distribution's own dependencies stay."""
+    exclude_runtime_packages: bool = False
+    may_build: bool = True
+    """Whether a distribution without a wheel for the target may be built."""
+    vendor: tuple[str, ...] = ()
+    """Wheels of the user, relative to the project."""
     function: str | None = None
     """Which of the project's functions it is for."""
 
@@ -54,6 +69,8 @@ class Lock:
     findings: tuple[Finding, ...]
     mend: str = "`uv lock`"
     """The command that brings the file up to date."""
+    has_groups_chosen: bool = False
+    """Whether only what the chosen groups need was read; else the markers in it tell the groups."""
     vouched: bool = False
     """Whether the tool that wrote it has confirmed that it fits the project."""
 

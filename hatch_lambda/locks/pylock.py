@@ -119,7 +119,7 @@ def pinned(wheels: Sequence[LockedWheel], base: Path) -> str:
             wheels=[
                 replace(
                     locked.wheel,
-                    path=_absolute(locked.wheel.path, base),
+                    path=absolute(locked.wheel.path, base),
                     hashes=strong_hashes(locked.wheel.hashes),
                 )
             ],
@@ -164,11 +164,12 @@ def _moved(place: _P | None, base: Path, onto: Path) -> Any:
         path = url2pathname(urlsplit(url).path)
     if path is None:
         return place
-    moved = {"path": _relative(_absolute(path, base), onto)}
+    moved = {"path": _relative(absolute(path, base), onto)}
     return replace(place, **(moved if url is None or not url.startswith("file:") else {**moved, "url": None}))
 
 
-def _absolute(path: str | None, base: Path) -> Any:
+def absolute(path: str | None, base: Path) -> Any:
+    """Return *path*, which is relative to *base*, as an absolute one; None stays None."""
     return None if path is None else Path(os.path.normpath(base / path)).as_posix()
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from hatch_lambda.errors import ConfigurationError, LockError
-from hatch_lambda.locks import pylock, requirements, uv_lock
+from hatch_lambda.locks import pdm, pipenv, poetry, pylock, requirements, uv_lock
 from hatch_lambda.locks.discovery import discover, is_pylock, workspace_root
+from hatch_lambda.locks.exclusion import exclude
 from hatch_lambda.locks.lock import Lock, LockPolicy, Request, shown
 from hatch_lambda.locks.messages import did_you_mean
 from hatch_lambda.model import Finding, Severity
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 FORMATS: Mapping[str, Callable[[Request], Lock]] = {
     "uv.lock": uv_lock.read,
     "pylock.toml": pylock.read,
+    "poetry.lock": poetry.read,
+    "pdm.lock": pdm.read,
+    "Pipfile.lock": pipenv.read,
     "requirements.txt": requirements.read,
 }
 """How to read each format, by the name that its file usually has; the first that is found is taken."""
@@ -37,15 +41,14 @@ def read(project: Project, policy: LockPolicy, uv: Uv, workspace: Path) -> Lock:
     Raises LockError where there is no lock and none may be made, where it is stale, and where it cannot be
     read, and ConfigurationError where the settings name a file, an extra or a group that is not there.
     """
-    _check_names("extras", policy.extras, project)
-    _check_names("groups", policy.groups, project)
+    _check_extras(policy.extras, project)
     found = discover(project, policy)
     if found is None:
         path = workspace_root(project) / "uv.lock"
         request = Request(path=path, project=project, policy=policy, uv=uv, workspace=workspace)
         return _create(request) if _has_requirements(project) else _none(request)
     request = Request(path=found.path, project=project, policy=policy, uv=uv, workspace=workspace)
-    lock = format_of(found.path)(request)
+    lock = exclude(format_of(found.path)(request), request)
     # What an sdist carries was compared with the project when it was resolved, and may be that of a folder alone.
     vouched = lock.vouched or (policy.function is not None and found.path.name == policy.resolved_name)
     return replace(lock, findings=(*_passed_over(found, project), *lock.findings), vouched=vouched)
@@ -62,7 +65,8 @@ def format_of(path: Path) -> Callable[[Request], Lock]:
     raise ConfigurationError(
         f"tool.lambda-slim.lock: {path.name!r} is not the name of a lock file that can be read"
         f"{did_you_mean(path.name, FORMATS)}",
-        hint="formats: uv.lock, pylock.toml, pylock.NAME.toml, requirements.txt (any name in .txt)",
+        hint="formats: uv.lock, pylock.toml, pylock.NAME.toml, poetry.lock, pdm.lock, Pipfile.lock, requirements.txt"
+        " (any name in .txt)",
     )
 
 
@@ -89,8 +93,8 @@ def _none(request: Request) -> Lock:
     poetry = tool.get("poetry") if isinstance(tool, dict) else None
     if isinstance(poetry, dict) and set(poetry.get("dependencies", ())) - {"python"}:
         raise LockError(
-            f"{request.project.root}: there is no lock file that can be read for [tool.poetry.dependencies]",
-            hint="run `poetry lock` and `poetry export --format requirements.txt -o requirements.txt`",
+            f"{request.project.root}: there is no lock file for [tool.poetry.dependencies]",
+            hint="run `poetry lock`",
         )
     return Lock(path=request.path, pylock=pylock.empty(), findings=(), vouched=True)
 
@@ -101,19 +105,20 @@ def _has_requirements(project: Project) -> bool:
     return bool(project.requirements()) or "dependencies" in dynamic
 
 
-def _check_names(key: str, chosen: Iterable[str], project: Project) -> None:
-    """Refuse an extra or a group that the project does not have, before a tool does so in its own words."""
-    if key == "extras":
-        table = project.metadata.get("optional-dependencies", {})
-        noun, unknown = "extra", "optional-dependencies" in project.metadata.get("dynamic", ())
-    else:
-        table = project.pyproject.get("dependency-groups", {})
-        noun, unknown = "dependency group", False
+def _check_extras(chosen: Iterable[str], project: Project) -> None:
+    """Refuse an extra that the project does not have, before a tool does so in its own words."""
+    tool = project.pyproject.get("tool")
+    poetry = tool.get("poetry") if isinstance(tool, dict) else None
+    table = {
+        **(poetry.get("extras", {}) if isinstance(poetry, dict) else {}),
+        **project.metadata.get("optional-dependencies", {}),
+    }
+    unknown = "optional-dependencies" in project.metadata.get("dynamic", ())
     names = {canonicalize_name(name) for name in table}
     for name in chosen:
         if canonicalize_name(name) not in names and not unknown:
             raise ConfigurationError(
-                f"tool.lambda-slim.{key}: the project has no {noun} {name!r}{did_you_mean(name, table)}"
+                f"tool.lambda-slim.extras: the project has no extra {name!r}{did_you_mean(name, table)}"
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.request import url2pathname
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -12,51 +13,37 @@ from packaging.version import InvalidVersion, Version
 
 from hatch_lambda.errors import LockError
 from hatch_lambda.locks.lock import shown
+from hatch_lambda.locks.resolving import Pin, Pins
 from hatch_lambda.redact import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from packaging.utils import NormalizedName
-
     from hatch_lambda.project import Project
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _OPTION = re.compile(r"(?P<name>--[a-z-]+|-[a-zA-Z])(?:\s*=\s*|\s+|(?<=^-[a-zA-Z]))(?P<value>.*)|--[a-z-]+")
 _HASH = re.compile(r"--hash[=\s]+(\S+)")
+_COMMIT = re.compile(r"@[0-9a-f]{40}(?:$|#)")
 _LOCAL = re.compile(r"\.|/|file:|[A-Za-z]:[\\/]")
 _LONG = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-f": "--find-links"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
-    """One distribution at one version, with the hashes that its files may have."""
-
-    name: NormalizedName
-    version: Version
-    requirement: str
-    """Name, version and marker, for uv."""
-    hashes: frozenset[str]
-    """Each is ``algorithm:hex``."""
-
-
 @dataclass(slots=True, kw_only=True)
-class Contents:
+class Contents(Pins):
     """What a file and those that it includes say; filled while they are read."""
 
     text: str = ""
     """The first file as it stands."""
-    pins: list[Pin] = field(default_factory=list)
-    options: list[str] = field(default_factory=list)
-    """For uv: indexes, folders with wheels, and the like, with paths made absolute."""
+    require_hashes: bool = True
     problems: list[str] = field(default_factory=list)
     """Lines that are not allowed in a lock file: where, and why."""
 
 
-def parse_file(path: Path, project: Project) -> Contents:
+def parse_file(path: Path, project: Project, *, require_hashes: bool = True) -> Contents:
     """Read *path* and the files that it includes, collecting every problem."""
-    contents = Contents(text=_text(path, project))
+    contents = Contents(text=_text(path, project), require_hashes=require_hashes)
     _parse(path, contents.text, project, contents, [path])
     return contents
 
@@ -77,7 +64,7 @@ def _parse(path: Path, text: str, project: Project, contents: Contents, above: l
         elif name == "--constraint":
             contents.options.append(f"--constraint {path.parent / value}")
         elif name == "--editable":
-            _refuse_local(value, path, place, project, contents)
+            _parse_local(value, path, place, project, contents)
         elif name == "--find-links" and (path.parent / value).exists():
             contents.options.append(f"--find-links {(path.parent / value).resolve().as_posix()}")
         elif name != "--require-hashes":
@@ -87,7 +74,7 @@ def _parse(path: Path, text: str, project: Project, contents: Contents, above: l
 def _parse_requirement(line: str, path: Path, place: str, project: Project, contents: Contents) -> None:
     text = re.split(r"\s--?[a-z]", line, maxsplit=1)[0].strip()
     if _LOCAL.match(text):
-        _refuse_local(text, path, place, project, contents)
+        _parse_local(text, path, place, project, contents)
         return
     try:
         requirement = Requirement(text)
@@ -96,22 +83,37 @@ def _parse_requirement(line: str, path: Path, place: str, project: Project, cont
         return
     version = _pinned_version(requirement)
     hashes = frozenset(_HASH.findall(line))
-    if requirement.url is not None:
-        contents.problems.append(f"{place}: {requirement.name}: from an address; only `==` is read so far")
-    elif version is None:
+    if requirement.url is not None and requirement.url.startswith("git+"):
+        if _COMMIT.search(requirement.url):
+            contents.sources.append(text)
+        else:
+            contents.problems.append(f"{place}: {requirement.name}: from git, and not at a commit (`@` and 40 digits)")
+    elif requirement.url is not None and requirement.url.startswith("file:") and not hashes:
+        contents.sources.append(text)
+    elif version is None and requirement.url is None:
         contents.problems.append(f"{place}: {text}: not pinned with `==`")
-    elif not hashes:
-        contents.problems.append(f"{place}: {text}: has no --hash")
+    elif not hashes and contents.require_hashes:
+        contents.problems.append(f"{place}: {masked(text)}: has no --hash")
     else:
         name = canonicalize_name(requirement.name)
         contents.pins.append(Pin(name=name, version=version, requirement=text, hashes=hashes))
 
 
-def _refuse_local(value: str, path: Path, place: str, project: Project, contents: Contents) -> None:
-    """Pass over the project itself, which ``uv export`` lists as ``.`` or ``-e .``; refuse other folders."""
-    local = re.split(r"\s*;|\[", value.removeprefix("file://"), maxsplit=1)[0].strip()
-    if project.root not in {(base / local).resolve() for base in (path.parent, project.root)}:
-        contents.problems.append(f"{place}: {masked(value)}: a local path; build a wheel of it and depend on that")
+def _parse_local(value: str, path: Path, place: str, project: Project, contents: Contents) -> None:
+    """Take a folder as it is, which has no hash, and pass over the project itself, which ``uv export`` lists too.
+
+    Other tools read a path as relative to where they run, and that is mostly the project's folder.
+    """
+    text, _, marker = value.partition(";")
+    local = re.split(r"\[|#", url2pathname(text.removeprefix("file://")), maxsplit=1)[0].strip()
+    found = {(base / local).resolve(): None for base in (path.parent, project.root)}
+    if project.root in found:
+        return
+    folder = next((folder for folder in found if folder.is_dir()), None)
+    if folder is None:
+        contents.problems.append(f"{place}: {masked(value)}: no such folder; depend on a wheel by `NAME @ file:...`")
+    else:
+        contents.sources.append(f"{folder.as_posix()}{' ; ' + marker.strip() if marker else ''}")
 
 
 def _pinned_version(requirement: Requirement) -> Version | None:

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 
 from packaging.pylock import (
     PackageArchive,
-    PackageDirectory,
-    PackageSdist,
-    PackageVcs,
     PackageWheel,
     PylockSelectError,
 )
@@ -17,19 +14,23 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from hatch_lambda.errors import LockError
 from hatch_lambda.locks.freshness import check_freshness
+from hatch_lambda.locks.groups import chosen_names
 from hatch_lambda.locks.lock import shown
 from hatch_lambda.locks.messages import listed
 from hatch_lambda.locks.pylock import applies, strong_hashes
-from hatch_lambda.model import LockedWheel
-from hatch_lambda.redact import masked
+from hatch_lambda.locks.sources import UnlockedError, as_source
+from hatch_lambda.model import LockedSource, LockedWheel
 
 if TYPE_CHECKING:
-    from packaging.pylock import Package, Pylock
+    from pathlib import Path
+
+    from packaging.pylock import Package, PackageDirectory, PackageSdist, PackageVcs, Pylock
 
     from hatch_lambda.locks.lock import Lock, LockPolicy
     from hatch_lambda.project import Project
     from hatch_lambda.target import Target
 
+    Locked = LockedWheel | LockedSource
     _Source = PackageVcs | PackageDirectory | PackageArchive | PackageWheel | PackageSdist
 
 _REMEDY = (
@@ -42,15 +43,15 @@ class _Unusable(Exception):  # noqa: N818 - it never leaves this module
     """Carry why one distribution cannot be installed."""
 
 
-def select(lock: Lock, project: Project, target: Target, policy: LockPolicy) -> tuple[LockedWheel, ...]:
-    """Return the wheels to install on *target*, sorted by name, without the project itself.
+def select(lock: Lock, project: Project, target: Target, policy: LockPolicy) -> tuple[Locked, ...]:
+    """Return what to install on *target*, sorted by name, without the project itself: wheels, and what to build.
 
-    The choice is PEP 751's: markers first, then the best tag. Raises one LockError that lists every
-    distribution that has no wheel for the target, after a check that the lock fits the project.
+    The choice is PEP 751's: markers first, then the best tag, then the source. Raises one LockError that lists every
+    distribution that has neither for the target, after a check that the lock fits the project.
     """
     where = shown(lock.path, project)
     _check_target(lock.pylock, where, target)
-    groups = chosen_groups(lock.pylock, project, policy)
+    groups = frozenset() if lock.has_groups_chosen else chosen_groups(lock.pylock, project, policy)
     extras = {*policy.extras, *map(canonicalize_name, policy.extras)}
     applicable = [
         package
@@ -65,12 +66,12 @@ def select(lock: Lock, project: Project, target: Target, policy: LockPolicy) -> 
         )
     if not lock.vouched:
         check_freshness(applicable, where=where, mend=lock.mend, project=project, target=target)
-    chosen = [_attempt(package, lock.pylock, target) for package in applicable]
+    chosen = [_attempt(package, lock, target, policy) for package in applicable]
     problems = sorted(str(entry) for entry in chosen if isinstance(entry, _Unusable))
     if problems:
         raise LockError(f"{where}: no wheel for {target}:{listed(problems, limit=50)}", hint=_REMEDY)
-    wheels = [entry for entry in chosen if isinstance(entry, LockedWheel)]
-    return tuple(sorted(wheels, key=lambda locked: locked.name))
+    usable = [entry for entry in chosen if not isinstance(entry, _Unusable)]
+    return tuple(sorted(usable, key=lambda locked: locked.name))
 
 
 def chosen_groups(pylock: Pylock, project: Project, policy: LockPolicy) -> frozenset[str]:
@@ -86,7 +87,8 @@ def chosen_groups(pylock: Pylock, project: Project, policy: LockPolicy) -> froze
     tables += [pdm.get("dev-dependencies")] if isinstance(pdm, dict) else []
     real = {canonicalize_name(name) for table in tables if isinstance(table, dict) for name in table}
     synthetic = [name for name in pylock.default_groups or () if canonicalize_name(name) not in real and name != "dev"]
-    return frozenset([*policy.groups, *map(canonicalize_name, policy.groups), *synthetic])
+    chosen = chosen_names(policy, {*project.dependency_groups, *(pylock.dependency_groups or ())} - set(synthetic))
+    return frozenset([*chosen, *map(canonicalize_name, chosen), *([] if policy.only_groups else synthetic)])
 
 
 def _check_target(pylock: Pylock, where: str, target: Target) -> None:
@@ -111,16 +113,19 @@ def _is_project(package: Package, lock: Lock, project: Project) -> bool:
     return "name" in project.metadata and package.name == project.distribution
 
 
-def _attempt(package: Package, pylock: Pylock, target: Target) -> LockedWheel | _Unusable:
+def _attempt(package: Package, lock: Lock, target: Target, policy: LockPolicy) -> Locked | _Unusable:
     try:
-        return _choose(package, pylock, target)
-    except _Unusable as problem:
+        chosen = _choose(package, lock.pylock, target, lock.path.parent)
+    except (_Unusable, UnlockedError) as problem:
         version = f" {package.version}" if package.version is not None else ""
         return _Unusable(f"{package.name}{version}: {problem}")
+    if isinstance(chosen, LockedSource) and not policy.may_build:
+        return _Unusable(f'{chosen.shown}: there is {chosen.place} to build, and `sdist` is "never"')
+    return chosen
 
 
-def _choose(package: Package, pylock: Pylock, target: Target) -> LockedWheel:
-    """Choose the wheel of one distribution; the markers have been looked at before."""
+def _choose(package: Package, pylock: Pylock, target: Target, base: Path) -> Locked:
+    """Choose the wheel of one distribution, or its source; the markers have been looked at before."""
     python = target.runtime.python
     if package.requires_python is not None and not package.requires_python.contains(python):
         raise _Unusable(f"needs Python {package.requires_python}, and {target.runtime.name} has {python}")
@@ -129,7 +134,9 @@ def _choose(package: Package, pylock: Pylock, target: Target) -> LockedWheel:
         ((_, source),) = alone.select(environment=target.markers, tags=target.tags)
     except PylockSelectError:
         raise _Unusable(_available(package, target)) from None
-    wheel = _as_wheel(package, source, target)
+    wheel = _as_wheel(source, target)
+    if wheel is None:
+        return as_source(package, source, base)
     if not strong_hashes(wheel.hashes):
         weak = ", ".join(sorted(wheel.hashes))
         raise _Unusable(f"{wheel.filename} has no sha256 in the lock (only {weak})")
@@ -137,20 +144,15 @@ def _choose(package: Package, pylock: Pylock, target: Target) -> LockedWheel:
     return LockedWheel(name=package.name, version=version, wheel=wheel, index=package.index)
 
 
-def _as_wheel(package: Package, source: _Source, target: Target) -> PackageWheel:
-    """Return *source* as a wheel: an archive that is called ``.whl`` is one too (uv's direct references)."""
+def _as_wheel(source: _Source, target: Target) -> PackageWheel | None:
+    """Return *source* as a wheel, if it is one: an archive that is called ``.whl`` is (uv's direct references)."""
     if isinstance(source, PackageWheel):
         return source
-    if isinstance(source, PackageSdist):
-        raise _Unusable(_available(package, target))
-    if isinstance(source, PackageDirectory):
-        raise _Unusable(f"a folder ({source.path}); only wheels can be installed so far")
-    if isinstance(source, PackageVcs):
-        place = masked(source.url or source.path or "")
-        raise _Unusable(f"from {source.type} ({place}); only wheels can be installed so far")
+    if not isinstance(source, PackageArchive):
+        return None
     wheel = PackageWheel(url=source.url, path=source.path, size=source.size, hashes=source.hashes)
     if not wheel.filename.endswith(".whl"):
-        raise _Unusable(f"an archive ({wheel.filename}); only wheels can be installed so far")
+        return None
     if not parse_wheel_filename(wheel.filename)[-1] & set(target.tags):
         raise _Unusable(f"has only {wheel.filename}")
     return wheel
@@ -158,12 +160,8 @@ def _as_wheel(package: Package, source: _Source, target: Target) -> PackageWheel
 
 def _available(package: Package, target: Target) -> str:
     """Say what there is instead of a wheel for the target: the tags, those for its machine first."""
-    sdist = ", and an sdist" if package.sdist is not None else ""
-    if not package.wheels:
-        return "it has only an sdist"
-    tags = {wheel.filename.removesuffix(".whl").split("-", 2)[-1] for wheel in package.wheels}
-    tags = {"-".join(tag.split("-")[-3:]) for tag in tags}
+    tags = {"-".join(wheel.filename.removesuffix(".whl").split("-")[-3:]) for wheel in package.wheels or ()}
     machine = target.architecture.machine
     order = sorted(tags, key=lambda tag: (machine not in tag or "linux" not in tag, tag))
     more = f" and {len(order) - 8} more" if len(order) > 8 else ""  # noqa: PLR2004
-    return f"it has wheels for {', '.join(order[:8])}{more}{sdist}"
+    return f"it has wheels for {', '.join(order[:8])}{more}"

@@ -8,6 +8,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from hatch_lambda.errors import CommandError, LockError
+from hatch_lambda.locks.exclusion import excluded_names
+from hatch_lambda.locks.groups import chosen_names
 from hatch_lambda.locks.lock import Lock, shown
 from hatch_lambda.locks.messages import first_error
 from hatch_lambda.locks.pylock import parse, rebase
@@ -58,6 +60,7 @@ def read(request: Request) -> Lock:
         pylock=rebase(parse(exported, f"{request.shown}, as uv exports it"), folder, folder),
         findings=(_unchecked(request, opinion.error),) if opinion.error is not None else (),
         mend=_mend(request),
+        has_groups_chosen=True,
         vouched=opinion.verdict is _Verdict.FRESH,
     )
 
@@ -76,7 +79,10 @@ def create(request: Request) -> None:
 def _export(request: Request) -> str | CommandError:
     """Return the lock as ``pylock.toml``, its paths relative to the folder of the lock; 20 ms."""
     chosen = [f"--extra={extra}" for extra in request.policy.extras]
-    chosen += [f"--group={group}" for group in request.policy.groups]
+    if not request.policy.keep_dependencies:
+        chosen += [f"--prune={name}" for name in sorted(excluded_names(request.policy))]
+    option = "--only-group" if request.policy.only_groups else "--group"
+    chosen += [f"{option}={name}" for name in chosen_names(request.policy, request.project.dependency_groups)]
     if request.path.parent != request.project.root:
         chosen.append(f"--package={request.project.metadata.get('name') or request.project.distribution}")
     try:

@@ -388,6 +388,14 @@ VALUES = {
     "require_lock": (False, True),
     "extras": ([], ["some-extra"]),
     "groups": ([], ["some-group"]),
+    "without_groups": ([], ["some-group"]),
+    "only_groups": ([], ["some-group"]),
+    "require_hashes": (True, False),
+    "sdist": ("pure", "never"),
+    "install_args": ([], ["--no-config"]),
+    "exclude_packages": ([], ["no-such-thing"]),
+    "keep_dependencies": (False, True),
+    "exclude_runtime_packages": (False, True),
     "scripts": (False, True),
     "patterns": ([], ["other_data/"]),
     "append_default_patterns": (True, False),
@@ -428,6 +436,7 @@ EXEMPT = {
     "verify": ("static", "import", "the finished package is run, not changed"),
     "verify_events": ([], ["events/*.json"], "the finished package is run, not changed"),
     "verify_env": ({}, {"TABLE": "x"}, "the finished package is run, not changed"),
+    "vendor": ([], ["vendored"], "a folder is the project's own; its wheels are told apart by their hashes"),
     "cache_dir": (None, "elsewhere", "where the cache is, not what is in it"),
     "cache_max_size": (5_000_000_000, 4_000_000_000, "what goes, not what stays"),
     "cache_url": (None, "memory:///", "where the cache is, not what is in it"),
@@ -468,6 +477,8 @@ def test_no_exempt_setting_alters_the_dependencies(bench, field):
     (bench.project / "app.txt").write_text("x")
     with zipfile.ZipFile(bench.project / "layer.zip", "w") as layer:
         layer.writestr("lib/libfoo.so", "x")
+    (bench.project / "vendored").mkdir()
+    (bench.project / "vendored" / "app.json").write_text("x")
     (bench.project / "app.py").write_text("handler = other = print\n")
     one, other, _ = EXEMPT[field]
     bench.build(**{field: one})

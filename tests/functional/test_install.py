@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hatch_lambda import install
+from hatch_lambda.cache import Cache
 from hatch_lambda.errors import InstallError
 from hatch_lambda.install import (
     ProjectPolicy,
@@ -52,7 +54,17 @@ class Bench:
         return make_wheel(self.index, name, files, **more)
 
     def take(self, *wheels, **hashes):
-        return take_distributions(pylock(*wheels, **hashes), self.target, self.uv, self.work, cwd=self.folder)
+        return take_distributions(pylock(*wheels, **hashes), [], self.bench())
+
+    def bench(self):
+        return install.Bench(
+            target=self.target,
+            policy=install.BuildPolicy(sdist="pure"),
+            uv=self.uv,
+            cache=Cache(root=None),
+            workspace=self.work,
+            cwd=self.folder,
+        )
 
     def tree(self, *wheels):
         return {file.path: file for file in self.take(*wheels)[0]}
@@ -100,11 +112,9 @@ def test_locked_wheels_come_whole_and_belong_to_their_distributions(bench):
     assert not any(file.project or file.rivals for file in tree.values())
 
 
-def test_where_there_is_nothing_to_install_uv_is_not_asked(tmp_path):
-    assert take_distributions(None, TARGET, Uv(executable="/no/uv", environment={}), tmp_path, cwd=tmp_path) == (
-        Tree(()),
-        (),
-    )
+def test_where_there_is_nothing_to_install_uv_is_not_asked(bench):
+    bench.uv = Uv(executable="/no/uv", environment={})
+    assert take_distributions(None, [], bench.bench()) == (Tree(()), ())
 
 
 @pytest.mark.parametrize("runtime", ["python3.10", "python3.14"])
@@ -129,7 +139,7 @@ def test_a_wheel_that_is_gone_is_an_error_that_names_it(bench):
     text = pylock(wheel)
     wheel.unlink()
     with pytest.raises(InstallError, match="uv could not install") as caught:
-        take_distributions(text, TARGET, bench.uv, bench.work, cwd=bench.folder)
+        take_distributions(text, [], bench.bench())
     assert wheel.name in str(caught.value)
 
 
@@ -363,7 +373,7 @@ def test_a_folder_that_pip_or_uv_filled_for_the_user_keeps_files_that_nobody_lis
     assert {change.rule for change in changes} == {"installer-leftovers"}
 
 
-POLICY = {"is_package": True, "handler": None, "include": (), "exclude": (), "scripts": False}
+POLICY = {"is_package": True, "handler": None, "include": (), "placed": (), "exclude": (), "scripts": False}
 
 
 def project(bench, wheel, **changes):

@@ -284,14 +284,13 @@ def test_a_workspace_member_is_read_from_the_lock_of_its_workspace(world):
     assert f"`uv lock` in {root}" in caught.value.hint
 
 
-def test_a_folder_dependency_is_named_as_not_installable_so_far(world):
+def test_a_folder_dependency_is_chosen_to_be_built(world):
     world.project(at=world.root / "lib", name="lib")
     sources = '[tool.uv.sources]\nlib = { path = "lib" }'
     project = world.project("alpha<2", "lib", more=sources)
     lock_uv(world)
-    with pytest.raises(LockError, match=r"lib: a folder \(lib\)") as caught:
-        world.chosen(project)
-    assert "build a wheel of it and depend on that" in caught.value.hint
+    (lib,) = (locked for locked in world.chosen(project) if locked.name == "lib")
+    assert lib.directory == str(world.root / "lib")
 
 
 def test_a_wheel_that_is_depended_on_by_path_is_installed(world):

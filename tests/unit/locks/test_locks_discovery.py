@@ -82,15 +82,6 @@ def test_a_member_is_covered_by_its_workspace(bench, workspace, covered):
     assert workspace_root(Project.read(member)) == (bench.root if covered else member)
 
 
-@pytest.mark.parametrize("name", ["poetry.lock", "Pipfile.lock", "pdm.lock"])
-def test_a_format_that_cannot_be_read_yet_is_named_with_the_way_out(bench, name):
-    project = bench.project()
-    touch(bench.root, name)
-    with pytest.raises(LockError, match=f"{name}: this format cannot be read yet") as caught:
-        discover(project, bench.policy())
-    assert caught.value.hint.startswith("run `")
-
-
 @pytest.mark.parametrize("text", ["", '[project]\nname = "demo"\nversion = "1"\ndependencies = []\n'])
 @pytest.mark.parametrize("changes", [{}, {"require_lock": True}, {"may_create": True}])
 def test_a_project_without_dependencies_needs_no_lock(bench, tmp_path, text, changes):

@@ -42,11 +42,12 @@ def test_pins_are_read_with_continuations_comments_markers_and_extras(bench):
         (f"a==1.* {HASH}", "a==1.*: not pinned with `==`"),
         (f"a==1,>0 {HASH}", "not pinned with `==`"),
         ("a==1", "a==1: has no --hash"),
-        (f"a @ https://user:secret@example.invalid/a.whl {HASH}", "a: from an address"),
+        ("a @ https://user:secret@example.invalid/a.whl", "a @ https://***@example.invalid/a.whl: has no --hash"),
+        ("a @ git+https://user:secret@example.invalid/a@main", "a: from git, and not at a commit"),
         (f"https://user:secret@example.invalid/a.whl {HASH}", "https://***@example.invalid/a.whl"),
-        ("-e ./lib", "./lib: a local path"),
-        ("./lib", "./lib: a local path"),
-        ("--editable=../lib", "../lib: a local path"),
+        ("-e ./lib", "./lib: no such folder"),
+        ("./lib", "./lib: no such folder"),
+        ("--editable=../lib", "../lib: no such folder"),
     ],
 )
 def test_a_line_that_locks_nothing_is_named_with_its_place(bench, line, why):
@@ -62,6 +63,32 @@ def test_a_line_that_locks_nothing_is_named_with_its_place(bench, line, why):
 def test_the_project_itself_is_passed_over(bench, line):
     contents = parsed(bench, line.format(root=bench.root) + "\n")
     assert (contents.problems, contents.pins) == ([], [])
+
+
+def test_folders_commits_and_addresses_with_hashes_are_taken(bench):
+    """A folder is what it is now; ``-e`` makes no difference."""
+    (bench.root / "lib").mkdir(parents=True)
+    (bench.root.parent / "other").mkdir()
+    commit = "a @ git+https://example.invalid/a@" + "0" * 40
+    wheel = "b @ https://example.invalid/b-1-py3-none-any.whl"
+    contents = parsed(bench, f"-e ./lib\n../other ; os_name == 'posix'\n{commit}\n{wheel} {HASH}\n")
+    assert contents.problems == []
+    assert contents.sources == [
+        (bench.root / "lib").as_posix(),
+        f"{(bench.root.parent / 'other').as_posix()} ; os_name == 'posix'",
+        commit,
+    ]
+    assert [(pin.name, pin.version, pin.requirement) for pin in contents.pins] == [("b", None, wheel)]
+
+
+def test_lines_without_hashes_pass_only_where_that_is_said(bench):
+    """They still have to be pinned."""
+    bench.project()
+    path = bench.root / "requirements.txt"
+    path.write_text("a==1\nb>=1\n", encoding="utf-8")
+    contents = parse_file(path, bench.project(), require_hashes=False)
+    assert [pin.name for pin in contents.pins] == ["a"]
+    assert contents.problems == ["requirements.txt:2: b>=1: not pinned with `==`"]
 
 
 def test_options_go_to_uv_with_absolute_paths(bench):

@@ -42,24 +42,56 @@ def test_every_distribution_without_a_wheel_is_listed_in_one_error(bench, packag
         '[[packages]]\nname = "git"\n[packages.vcs]\ntype = "git"\ncommit-id = "abc"\n'
         'url = "https://user:secret@example.invalid/git"\n',
         f'[[packages]]\nname = "arch"\narchive = {{ path = "arch.tar.gz", hashes = {{ sha256 = "{"c" * 64}" }} }}\n',
+        '[[packages]]\nname = "gone"\ndirectory = { path = "../gone" }\n',
+        '[[packages]]\nname = "unsure"\narchive = { path = "unsure.tar.gz", hashes = { md5 = "abc" } }\n',
         package("weak", hashes='md5 = "abc"'),
         package("python", more='requires-python = ">=3.14"'),
     )
+    (bench.root.parent / "here").mkdir()
     with pytest.raises(LockError) as caught:
-        bench.select(lock)
+        bench.select(lock, may_build=False)
     assert caught.value.message.splitlines() == [
         "pylock.toml: no wheel for python3.13-x86_64:",
-        "    arch: an archive (arch.tar.gz); only wheels can be installed so far",
-        "    both 1.0: it has wheels for cp312-cp312-win_amd64, and an sdist",
-        "    git: from git (https://***@example.invalid/git); only wheels can be installed so far",
-        "    here: a folder (../here); only wheels can be installed so far",
+        '    arch: there is arch.tar.gz to build, and `sdist` is "never"',
+        '    both 1.0: there is https://example.invalid/both-1.0.tar.gz to build, and `sdist` is "never"',
+        '    git: there is https://***@example.invalid/git at abc to build, and `sdist` is "never"',
+        "    gone: the folder ../gone is not there",
+        '    here: there is ../here to build, and `sdist` is "never"',
         f"    newer 1.0: it has wheels for {NEW}, cp313-cp313-win_amd64",
         "    python 1.0: needs Python >=3.14, and python3.13 has "
         + caught.value.message.split("python3.13 has ")[1].split("\n")[0],
-        "    src 1.0: it has only an sdist",
+        '    src 1.0: there is https://example.invalid/src-1.0.tar.gz to build, and `sdist` is "never"',
+        "    unsure: unsure.tar.gz has no sha256 in the lock (only md5)",
         "    weak 1.0: weak-1.0-py3-none-any.whl has no sha256 in the lock (only md5)",
     ]
     assert "build a wheel of it and depend on that" in caught.value.hint
+
+
+def test_what_has_no_wheel_is_built_from_what_its_content_makes_certain(bench, package):
+    """A hash, a commit, or for a folder all that is in it but what builds leave behind."""
+    sdist = f'sdist = {{ url = "https://example.invalid/src-1.0.tar.gz", hashes = {{ sha256 = "{"b" * 64}" }} }}'
+    here = bench.root.parent / "here"
+    (here / "build").mkdir(parents=True)
+    (here / "pyproject.toml").touch()
+    lock = bench.lock(
+        f'[[packages]]\nname = "src"\nversion = "1.0"\n{sdist}\n',
+        '[[packages]]\nname = "here"\ndirectory = { path = "../here", editable = true }\n',
+        '[[packages]]\nname = "git"\nversion = "2"\n[packages.vcs]\ntype = "git"\ncommit-id = "abc"\n'
+        'subdirectory = "x"\nurl = "https://user:secret@example.invalid/git"\n',
+    )
+    git, folder, source = chosen = bench.select(lock)
+    assert [(locked.shown, locked.place) for locked in chosen] == [
+        ("git 2", "https://***@example.invalid/git at abc"),
+        ("here", "../here"),
+        ("src 1.0", "https://example.invalid/src-1.0.tar.gz"),
+    ]
+    assert git.subdirectory == "x"
+    assert (folder.directory, folder.pinned) == (str(here), None)
+    assert "b" * 64 in source.pinned
+    (here / "build" / "left.py").touch()
+    assert bench.select(lock)[1] == folder
+    (here / "new.py").touch()
+    assert bench.select(lock)[1].identity != folder.identity
 
 
 def test_many_tags_are_cut_short_with_those_for_the_machine_first(bench, package):

@@ -1,0 +1,147 @@
+"""``Pipfile.lock``: JSON, with hashes and the addresses of the indexes, for the Python that Pipenv ran with."""
+
+from __future__ import annotations
+
+import json
+import os.path
+import re
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from hatch_lambda.errors import LockError
+from hatch_lambda.locks.foreign import check_stamp, convert, finish, requirement, stamp, without_extras
+from hatch_lambda.locks.groups import chosen_names
+from hatch_lambda.locks.messages import listed
+from hatch_lambda.locks.resolving import Pin, Pins
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.markers import Marker
+
+    from hatch_lambda.locks.lock import Lock, Request
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MAKER = "`pipenv lock`"
+_DEFAULT_SOURCE = {"name": "pypi", "url": "https://pypi.org/simple", "verify_ssl": True}
+_NO_GROUP = frozenset({"source", "packages", "dev-packages", "requires", "scripts", "pipfile", "pipenv"})
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    version: str | None = None
+    hashes: list[str] = []
+    markers: str = ""
+    extras: list[str] = []
+    git: str | None = None
+    ref: str | None = None
+    subdirectory: str | None = None
+    path: str | None = None
+    file: str | None = None
+
+
+class _Source(msgspec.Struct, frozen=True):
+    url: str
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    hash: dict[str, str]
+    sources: list[_Source] = []
+
+
+def read(request: Request) -> Lock:
+    """Read a ``Pipfile.lock``: ``default``, and the categories that are chosen as groups (``develop`` is ``dev``).
+
+    Raises LockError for a stale one, and for an entry without a version that the target needs: Pipenv locks for
+    the one Python that it runs with.
+    """
+    try:
+        document = json.loads(request.path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LockError(f"{request.shown}: cannot be read: {error}", hint=f"run {MAKER}") from error
+    document = document if isinstance(document, dict) else {}
+    meta = convert(request, document.get("_meta"), _Meta, MAKER)
+    _check(request, meta)
+    categories = {"dev": "develop", **{name: name for name in document if name not in {"_meta", "default", "develop"}}}
+    names = [categories[name] for name in chosen_names(request.policy, categories)]
+    pins = Pins()
+    environment = request.uv.environment
+    for number, source in enumerate(meta.sources):
+        url = _VARIABLE.sub(lambda match: environment.get(match[1], match[0]), source.url)
+        pins.options.append(f"{'--extra-index-url' if number else '--index-url'} {url}")
+    unlocked: list[str] = []
+    for category in names if request.policy.only_groups else ["default", *names]:
+        for name, value in document.get(category, {}).items():
+            _pin(name, convert(request, value, _Entry, MAKER), pins, unlocked, request)
+    if unlocked:
+        major, minor = request.project.target.runtime.python_version
+        raise LockError(
+            f"{request.shown}: Pipenv locked it for another Python, for which these were not needed:"
+            f"{listed(sorted(set(unlocked)))}",
+            hint=f"run `pipenv lock --python {major}.{minor}`",
+        )
+    pins.pins = list({pin.requirement: pin for pin in pins.pins}.values())
+    return finish(request, pins, MAKER)
+
+
+def _pin(name: str, entry: _Entry, pins: Pins, unlocked: list[str], request: Request) -> None:
+    marker: Marker | None = without_extras(entry.markers, (), request)
+    tail = f" ; {marker}" if marker is not None else ""
+    local = entry.path or entry.file
+    if entry.git is not None:
+        address = entry.git if entry.git.startswith("git+") else f"git+{entry.git}"
+        part = f"#subdirectory={entry.subdirectory}" if entry.subdirectory else ""
+        pins.sources.append(f"{name} @ {address}@{entry.ref}{part}{tail}")
+    elif local is not None:
+        address = local if "://" in local else (request.path.parent / local).resolve().as_uri()
+        if entry.hashes:
+            pin = f"{name} @ {address}{tail}"
+            pins.pins.append(
+                Pin(name=canonicalize_name(name), version=None, requirement=pin, hashes=frozenset(entry.hashes))
+            )
+        elif (request.path.parent / local).resolve() != request.project.root:
+            pins.sources.append(f"{name} @ {address}{tail}")
+    elif entry.version is None or not entry.version.startswith("=="):
+        if marker is None or marker.evaluate(cast("dict[str, str]", request.project.target.markers)):
+            unlocked.append(name)
+    else:
+        version = entry.version.removeprefix("==")
+        pins.pins.append(
+            Pin(
+                name=canonicalize_name(name),
+                version=Version(version),
+                requirement=requirement(name, version, marker),
+                hashes=frozenset(entry.hashes),
+            )
+        )
+
+
+def _check(request: Request, meta: _Meta) -> None:
+    """Compare the stamp with the ``Pipfile``; where there is none, the lock is all there is."""
+    path = request.path.with_name("Pipfile")
+    if not path.is_file():
+        return
+    try:
+        pipfile = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise LockError(f"{os.path.relpath(path, request.project.root)}: cannot be read: {error}") from error
+    check_stamp(request, meta.hash.get("sha256", ""), [_stamp(pipfile)], MAKER)
+
+
+def _stamp(pipfile: Mapping[str, Any]) -> str:
+    """Return the stamp of a ``Pipfile`` (plette, ``Pipfile.get_hash``)."""
+    content = {
+        "_meta": {"sources": pipfile.get("source", [_DEFAULT_SOURCE]), "requires": pipfile.get("requires", {})},
+        "default": pipfile.get("packages", {}),
+        "develop": pipfile.get("dev-packages", {}),
+        **{name: value for name, value in pipfile.items() if name not in _NO_GROUP},
+    }
+    return stamp(content, (",", ":"))
