@@ -68,8 +68,9 @@ def as_source(package: Package, source: object, base: Path) -> LockedSource:
 
 def _folder(package: Package, source: PackageDirectory, base: Path) -> LockedSource:
     folder = Path(absolute(source.path, base), source.subdirectory or "")
-    if not folder.is_dir():
-        raise UnlockedError(f"the folder {source.path} is not there")
+    if not any((folder / name).is_file() for name in ("pyproject.toml", "setup.py")):
+        what = "in it is no project" if folder.is_dir() else "it is not there"
+        raise UnlockedError(f"it is the folder {source.path}, and {what}")
     return LockedSource(
         name=package.name,
         version=None,

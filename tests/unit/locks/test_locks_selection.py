@@ -48,6 +48,7 @@ def test_every_distribution_without_a_wheel_is_listed_in_one_error(bench, packag
         package("python", more='requires-python = ">=3.14"'),
     )
     (bench.root.parent / "here").mkdir()
+    (bench.root.parent / "here" / "setup.py").touch()
     with pytest.raises(LockError) as caught:
         bench.select(lock, may_build=False)
     assert caught.value.message.splitlines() == [
@@ -55,7 +56,7 @@ def test_every_distribution_without_a_wheel_is_listed_in_one_error(bench, packag
         '    arch: there is arch.tar.gz to build, and `sdist` is "never"',
         '    both 1.0: there is https://example.invalid/both-1.0.tar.gz to build, and `sdist` is "never"',
         '    git: there is https://***@example.invalid/git at abc to build, and `sdist` is "never"',
-        "    gone: the folder ../gone is not there",
+        "    gone: it is the folder ../gone, and it is not there",
         '    here: there is ../here to build, and `sdist` is "never"',
         f"    newer 1.0: it has wheels for {NEW}, cp313-cp313-win_amd64",
         "    python 1.0: needs Python >=3.14, and python3.13 has "

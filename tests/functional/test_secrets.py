@@ -1,0 +1,105 @@
+"""A private index: uv finds the credentials, and nobody else ever sees them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.integration.conftest import Shell
+
+from .sources import make_sdist
+from .wheels import make_wheel
+
+PASSWORD = "s3cret-pa55word"
+LOGIN = base64.b64encode(f"somebody:{PASSWORD}".encode()).decode()
+
+
+class Index(BaseHTTPRequestHandler):
+    """A simple index (PEP 503) that answers only who has the password."""
+
+    def do_GET(self):
+        folder, name = self.server.folder, self.path.strip("/").split("/")
+        if self.headers.get("Authorization") != f"Basic {LOGIN}":
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic")
+            self.end_headers()
+            return
+        if name[0] == "simple":
+            files = [file for file in sorted(folder.iterdir()) if file.name.startswith(f"{name[1]}-")]
+            links = (f'<a href="/files/{f.name}#sha256={hashlib.sha256(f.read_bytes()).hexdigest()}">{f.name}</a>'
+                     for f in files)  # fmt: skip
+            body, kind = "".join(links).encode(), "text/html"
+        else:
+            body, kind = (folder / name[1]).read_bytes(), "application/octet-stream"
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def index(tmp_path):
+    """Serve a wheel and an sdist; return the address."""
+    folder = tmp_path / "files"
+    make_wheel(folder, "ready")
+    make_sdist(tmp_path / "sources", "raw").rename(folder / "raw-1.0.tar.gz")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
+        server.folder = folder
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("way", ["netrc", "environment", "url"])
+@pytest.mark.parametrize("lock", ["uv.lock", "requirements.txt"])
+def test_credentials_work_as_in_uv_and_are_never_shown_or_kept(index, tmp_path, way, lock):
+    """Not in what is printed, the package, the caches of ours, the report; also not where something fails."""
+    root = tmp_path / "service"
+    root.mkdir()
+    hidden = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PIP_"))}
+    shell = Shell({**hidden, "HATCH_LAMBDA_CACHE_DIR": str(tmp_path / "ours"), "UV_CACHE_DIR": str(tmp_path / "uv")})
+    login = f"somebody:{PASSWORD}@" if way == "url" else ""
+    if way == "netrc":
+        (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login somebody password {PASSWORD}\n")
+        shell.environment["NETRC"] = str(tmp_path / "netrc")
+    elif way == "environment":
+        shell.environment |= {"UV_INDEX_PRIVATE_USERNAME": "somebody", "UV_INDEX_PRIVATE_PASSWORD": PASSWORD}
+    (root / "pyproject.toml").write_text(
+        '[project]\nname = "service"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["ready", "raw"]\n'
+        '[tool.lambda-slim]\nruntime = "python3.13"\n'
+        f'[[tool.uv.index]]\nname = "private"\nurl = "http://{login}{index}/simple"\ndefault = true\n'
+    )
+    (root / "app.py").write_text("def handler(event, context):\n    return event\n")
+    shell.uv("lock", "--quiet", "--python", sys.executable, cwd=root)
+    if lock == "requirements.txt":
+        shell.uv("export", "--quiet", "--format=requirements.txt", "--output-file", lock, cwd=root)
+        (root / "uv.lock").unlink()
+
+    done = shell.hatch_lambda("build", "--json", "-v", cwd=root)
+    assert {"ready.py", "raw.py"} <= {entry["path"] for entry in json.loads(done.stdout)["files"]}
+    told = [done]
+
+    (root / "uv.lock").unlink(missing_ok=True)
+    next((tmp_path / "files").glob("ready*")).unlink()
+    told.append(shell.hatch_lambda("build", "--refresh", "-C", "require-lock=true", "-v", cwd=root, check=False))
+
+    for printed in told:
+        assert PASSWORD not in printed.stdout + printed.stderr
+        assert LOGIN not in printed.stdout + printed.stderr
+    kept = [path for folder in (root / "dist", tmp_path / "ours") for path in folder.rglob("*") if path.is_file()]
+    assert kept
+    assert not [path for path in kept if PASSWORD.encode() in path.read_bytes() or LOGIN.encode() in path.read_bytes()]
