@@ -23,16 +23,18 @@ from typing import TYPE_CHECKING, Protocol, cast
 import msgspec
 
 from hatch_lambda.cache import digest
-from hatch_lambda.errors import CommandError, InstallError
+from hatch_lambda.errors import InstallError
 from hatch_lambda.install.fetching import fetch
 from hatch_lambda.install.fitness import unfit
 from hatch_lambda.install.paths import package_path
+from hatch_lambda.interpreter import find
 from hatch_lambda.workspace import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from hatch_lambda.cache import Cache
+    from hatch_lambda.errors import CommandError
     from hatch_lambda.model import LockedSource
     from hatch_lambda.process import Uv
     from hatch_lambda.target import Target
@@ -72,15 +74,8 @@ class Bench:
     def python(self) -> str | None:
         """The interpreter of the target's version on this machine; None where there is none. Nothing is downloaded."""
         major, minor = self.target.runtime.python_version
-        try:
-            found = self.uv.run(
-                *("python", "find", "--no-project", "--no-python-downloads", "--quiet"),
-                f"cpython@{major}.{minor}",
-                cwd=self.workspace,
-            )
-        except CommandError:
-            return None
-        return found.strip()
+        found = find(f"{major}.{minor}", self.uv, self.cache, cwd=self.workspace, download=False)
+        return None if found is None else str(found.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
