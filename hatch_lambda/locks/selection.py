@@ -69,7 +69,12 @@ def select(lock: Lock, project: Project, target: Target, policy: LockPolicy) -> 
     chosen = [_attempt(package, lock, target, policy) for package in applicable]
     problems = sorted(str(entry) for entry in chosen if isinstance(entry, _Unusable))
     if problems:
-        raise LockError(f"{where}: no wheel for {target}:{listed(problems, limit=50)}", hint=_REMEDY)
+        raise LockError(
+            f"{where}: no wheel for {target}:{listed(problems, limit=50)}",
+            hint=_REMEDY
+            if policy.in_source_tree
+            else f"{_REMEDY}; what is outside the project cannot travel in its sdist: build by `uv build --wheel`",
+        )
     usable = [entry for entry in chosen if not isinstance(entry, _Unusable)]
     return tuple(sorted(usable, key=lambda locked: locked.name))
 
