@@ -16,7 +16,7 @@ from hatch_lambda.process import Uv
 from .sources import make_sdist, make_source
 from .wheels import make_wheel
 
-SETTINGS = '[tool.lambda-slim]\nruntime = "python3.13"\n'
+SETTINGS = '[tool.lambda-slim]\nruntime = "python3.13"\nbytecode = "none"\n'
 
 
 class Site:

@@ -32,7 +32,7 @@ dependencies = ["jinja2>=3; python_version >= '3.12'", "colorama; sys_platform =
 """
 EXTRA = '[project.optional-dependencies]\nfast = ["six"]\n'
 GROUPS = '[dependency-groups]\nops = ["iniconfig"]\ndev = ["pluggy"]\n'
-SETTINGS = '[tool.lambda-slim]\nruntime = "python3.13"\n'
+SETTINGS = '[tool.lambda-slim]\nruntime = "python3.13"\nbytecode = "none"\n'
 MAIN = {"jinja2", "markupsafe"}
 
 
