@@ -1,0 +1,61 @@
+"""Build C and C++ for the target's machine and glibc on this machine, with the compiler of zig."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hatch_lambda.errors import CommandError, InstallError
+from hatch_lambda.install import native, pure
+from hatch_lambda.install.building import failed
+from hatch_lambda.install.toolchain import Toolchain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hatch_lambda.install.building import Bench, SourceTree
+
+_RUST = re.compile(r"^\s*requires\s*=[^\]]*[\"'](maturin|setuptools[-_]rust)\b", re.MULTILINE)
+_CONTAINER = "build it in a container (`sdist = \"container\"`), or choose a version that has wheels for the target"
+_LAST_LINES = 12
+
+
+def build(tree: SourceTree, bench: Bench) -> Path:
+    """Build *tree*, with a cross-compiler if it asks for a compiler. Raises InstallError where that is not possible."""
+    tree = replace(tree, folder=native.writable(tree, bench))
+    return native.build_if_pure(tree, bench) or _compile(tree, bench)
+
+
+def _compile(tree: SourceTree, bench: Bench) -> Path:
+    _refuse(tree, bench)
+    toolchain = Toolchain.make(bench)
+    try:
+        wheel = pure.build_wheel(tree, bench, *toolchain.options(tree.folder), **toolchain.variables())
+    except CommandError as error:
+        raise failed(error, tree.source, bench) from error
+    if native.is_pure(wheel):
+        lines = toolchain.failures()[-_LAST_LINES:] or ["the build does not say why"]
+        told = "\n".join(f"    {line}" for line in lines)
+        raise InstallError(
+            f"{tree.source.shown} (from {tree.source.place}): it has native code, and only pure Python was built:\n{told}",
+            hint=f'`sdist = "pure"` takes it so; else {_CONTAINER}',
+        )
+    return wheel
+
+
+def _refuse(tree: SourceTree, bench: Bench) -> None:
+    """Refuse what cannot work before anything is downloaded for it."""
+    shown = f"{tree.source.shown} (from {tree.source.place})"
+    pyproject = tree.folder / "pyproject.toml"
+    if pyproject.is_file() and _RUST.search(pyproject.read_text(encoding="utf-8", errors="replace")):
+        raise InstallError(f"{shown} is written in Rust, which is not cross-compiled here", hint=_CONTAINER)
+    if sys.platform != "linux":
+        raise InstallError(f"{shown} has native code, which is cross-compiled on Linux only", hint=_CONTAINER)
+    if bench.python is None:
+        version = "{}.{}".format(*bench.target.runtime.python_version)
+        raise InstallError(
+            f"{shown} has native code, and this machine has no Python {version} to build it with",
+            hint=f"`uv python install {version}`, or {_CONTAINER}",
+        )

@@ -1,0 +1,67 @@
+"""What the ways of building native code share: who needs them, and what of it does not fit every machine."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import parse_wheel_filename
+
+from hatch_lambda.errors import CommandError
+from hatch_lambda.install import pure
+
+if TYPE_CHECKING:
+    from hatch_lambda.install.building import Bench, SourceTree
+
+_WITNESS = """\
+#!/bin/sh
+echo asked >>{note}
+exit 1
+"""
+"""A compiler that only notes that somebody asked for it."""
+
+
+def is_pure(wheel: Path) -> bool:
+    """Tell whether *wheel* says that it is for every platform."""
+    return all(tag.platform == "any" for tag in parse_wheel_filename(wheel.name)[-1])
+
+
+def build_if_pure(tree: SourceTree, bench: Bench) -> Path | None:
+    """Build *tree* without any compiler; return None where it asked for one, so that it has native code.
+
+    The wheel alone does not tell: extension modules are often optional, and a build whose compiler fails then makes
+    a pure wheel and says nothing.
+    """
+    room = bench.workspace / "without-compiler"
+    room.mkdir()
+    note, witness = room / "asked", room / "cc"
+    make_script(witness, _WITNESS.format(note=shlex.quote(str(note))))
+    compilers = {} if os.name == "nt" else dict.fromkeys(("CC", "CXX", "LD", "FC"), str(witness))
+    try:
+        wheel = pure.build_wheel(tree, replace(bench, workspace=room), **compilers)
+    except CommandError:
+        return None
+    return wheel if is_pure(wheel) and not note.exists() else None
+
+
+def writable(tree: SourceTree, bench: Bench) -> Path:
+    """Return a folder with the source that native builds, which write where they read, may use as they like."""
+    if tree.immutable:
+        return tree.folder
+    copy = bench.workspace / "source"
+    shutil.copytree(tree.folder, copy, symlinks=True, ignore=_environments)
+    return copy
+
+
+def make_script(path: Path, text: str) -> None:
+    """Write a program of the shell."""
+    path.write_text(text, encoding="utf-8", newline="\n")
+    path.chmod(0o755)
+
+
+def _environments(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if (Path(folder) / name / "pyvenv.cfg").is_file()]
