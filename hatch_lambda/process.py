@@ -152,7 +152,7 @@ class Uv:
 def _find_uv(environment: Mapping[str, str]) -> str:
     for variable in ("UV", "HATCH_UV"):
         if named := environment.get(variable):
-            if found := _which(named, environment):
+            if found := which(named, environment):
                 return found
             raise MissingToolError(
                 f"{variable}={named}: there is no such program",
@@ -164,7 +164,7 @@ def _find_uv(environment: Mapping[str, str]) -> str:
         return find_uv_bin()
     except (ImportError, FileNotFoundError):
         pass
-    if found := _which("uv", environment):
+    if found := which("uv", environment):
         return found
     raise MissingToolError(
         "uv was not found: neither as a distribution of this Python nor on PATH",
@@ -172,7 +172,7 @@ def _find_uv(environment: Mapping[str, str]) -> str:
     )
 
 
-def _which(program: str, environment: Mapping[str, str]) -> str | None:
+def which(program: str, environment: Mapping[str, str]) -> str | None:
     """Return the absolute path of *program*: it will be run in other folders than this."""
     found = shutil.which(program, path=environment.get("PATH", os.defpath))
     return found and os.path.abspath(found)  # noqa: PTH100 - a symbolic link's own name may matter

@@ -14,7 +14,7 @@ good enough, so that only what needs it is built otherwise.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -23,18 +23,17 @@ from typing import TYPE_CHECKING, Protocol, cast
 import msgspec
 
 from hatch_lambda.cache import digest
-from hatch_lambda.errors import InstallError
+from hatch_lambda.errors import CommandError, InstallError
+from hatch_lambda.install.engine import ContainerPolicy
 from hatch_lambda.install.fetching import fetch
 from hatch_lambda.install.fitness import unfit
 from hatch_lambda.install.paths import package_path
-from hatch_lambda.interpreter import find
 from hatch_lambda.workspace import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from hatch_lambda.cache import Cache
-    from hatch_lambda.errors import CommandError
     from hatch_lambda.model import LockedSource
     from hatch_lambda.process import Uv
     from hatch_lambda.target import Target
@@ -43,6 +42,8 @@ _WHEELS = "wheels"
 
 WAYS: Mapping[str, str] = {
     "pure": "hatch_lambda.install.pure",
+    "cross": "hatch_lambda.install.cross",
+    "container": "hatch_lambda.install.container",
 }
 """The module of each way, by the value of ``sdist``; imported when it is needed."""
 
@@ -55,6 +56,7 @@ class BuildPolicy:
     """How: a key of :data:`WAYS`."""
     install_args: tuple[str, ...] = ()
     """Further options for uv."""
+    container: ContainerPolicy = field(default_factory=ContainerPolicy)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +76,15 @@ class Bench:
     def python(self) -> str | None:
         """The interpreter of the target's version on this machine; None where there is none. Nothing is downloaded."""
         major, minor = self.target.runtime.python_version
-        found = find(f"{major}.{minor}", self.uv, self.cache, cwd=self.workspace, download=False)
-        return None if found is None else str(found.path)
+        try:
+            found = self.uv.run(
+                *("python", "find", "--no-project", "--no-python-downloads"),
+                f"cpython@{major}.{minor}",
+                cwd=self.workspace,
+            )
+        except CommandError:
+            return None
+        return found.strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hatch_lambda.install.building import Bench, SourceTree
 
 _RUST = re.compile(r"^\s*requires\s*=[^\]]*[\"'](maturin|setuptools[-_]rust)\b", re.MULTILINE)
-_CONTAINER = "build it in a container (`sdist = \"container\"`), or choose a version that has wheels for the target"
+_CONTAINER = 'build it in a container (`sdist = "container"`), or choose a version that has wheels for the target'
 _LAST_LINES = 12
 
 
@@ -32,14 +32,15 @@ def _compile(tree: SourceTree, bench: Bench) -> Path:
     _refuse(tree, bench)
     toolchain = Toolchain.make(bench)
     try:
-        wheel = pure.build_wheel(tree, bench, *toolchain.options(tree.folder), **toolchain.variables())
+        wheel = pure.build_wheel(tree, bench, *toolchain.options(tree.folder), **toolchain.environment)
     except CommandError as error:
         raise failed(error, tree.source, bench) from error
-    if native.is_pure(wheel):
+    if not native.has_objects(wheel):
         lines = toolchain.failures()[-_LAST_LINES:] or ["the build does not say why"]
         told = "\n".join(f"    {line}" for line in lines)
+        shown = f"{tree.source.shown} (from {tree.source.place})"
         raise InstallError(
-            f"{tree.source.shown} (from {tree.source.place}): it has native code, and only pure Python was built:\n{told}",
+            f"{shown} asked for a compiler, and no native code came of it:\n{told}",
             hint=f'`sdist = "pure"` takes it so; else {_CONTAINER}',
         )
     return wheel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from hatch_lambda.install import pure
 if TYPE_CHECKING:
     from hatch_lambda.install.building import Bench, SourceTree
 
+_ELF = b"\x7fELF"
 _WITNESS = """\
 #!/bin/sh
 echo asked >>{note}
@@ -30,11 +32,17 @@ def is_pure(wheel: Path) -> bool:
     return all(tag.platform == "any" for tag in parse_wheel_filename(wheel.name)[-1])
 
 
+def has_objects(wheel: Path) -> bool:
+    """Tell whether there is native code in *wheel*, whatever its tag says."""
+    with zipfile.ZipFile(wheel) as archive:
+        return any(_begin(archive, name) == _ELF for name in archive.namelist())
+
+
 def build_if_pure(tree: SourceTree, bench: Bench) -> Path | None:
     """Build *tree* without any compiler; return None where it asked for one, so that it has native code.
 
     The wheel alone does not tell: extension modules are often optional, and a build whose compiler fails then makes
-    a pure wheel and says nothing.
+    a wheel without them and says nothing.
     """
     room = bench.workspace / "without-compiler"
     room.mkdir()
@@ -61,6 +69,11 @@ def make_script(path: Path, text: str) -> None:
     """Write a program of the shell."""
     path.write_text(text, encoding="utf-8", newline="\n")
     path.chmod(0o755)
+
+
+def _begin(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as stream:
+        return stream.read(len(_ELF))
 
 
 def _environments(folder: str, names: list[str]) -> list[str]:

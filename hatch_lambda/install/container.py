@@ -1,0 +1,79 @@
+"""Build native code in a container whose image has what the target has, and take libraries out of that image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hatch_lambda.errors import CommandError, InstallError
+from hatch_lambda.install import native
+from hatch_lambda.install.building import failed
+from hatch_lambda.install.engine import RESULTS, Engine
+from hatch_lambda.model import File, Tree
+from hatch_lambda.process import INNER_BUILD
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hatch_lambda.install.building import Bench, SourceTree
+
+_BUILD = f"""\
+set -eu
+for python in "python$1" python3 python ""; do
+    [ -n "$python" ] || {{ echo "the image has no Python $1" >&2; exit 1; }}
+    command -v "$python" >/dev/null || continue
+    [ "$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" = "$1" ] && break
+done
+work=$(mktemp -d)
+export HOME="$work"
+cp -r /hatch-lambda-source "$work/source"
+exec "$python" -m pip wheel --no-deps --no-cache-dir --wheel-dir {RESULTS} "$work/source"
+"""
+"""The image's user may be any, and need not be able to write where the source is, or have a home."""
+_TAKE = f'mkdir -p {RESULTS} && cp -L -- "$@" {RESULTS}'
+_VARIABLES = {
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_NO_INPUT": "1",
+    "PIP_ROOT_USER_ACTION": "ignore",
+    "PYTHONHASHSEED": "0",
+    INNER_BUILD: "1",
+}
+
+
+def build(tree: SourceTree, bench: Bench) -> Path:
+    """Build *tree*, in a container if it has native code. Raises InstallError, and MissingToolError without engine."""
+    tree = replace(tree, folder=native.writable(tree, bench))
+    return native.build_if_pure(tree, bench) or _build_inside(tree, bench)
+
+
+def _build_inside(tree: SourceTree, bench: Bench) -> Path:
+    out = bench.workspace / "out"
+    version = "{}.{}".format(*bench.target.runtime.python_version)
+    try:
+        _engine(bench).work(_BUILD, version, given={"source": tree.folder}, out=out, **_VARIABLES)
+    except CommandError as error:
+        raise failed(error, tree.source, bench) from error
+    (wheel,) = out.glob("*.whl")
+    return wheel
+
+
+def take_extra_files(bench: Bench) -> Tree:
+    """Return the files of the image that the settings name, as ``lib/NAME``, where Lambda's loader looks for them."""
+    paths = bench.policy.container.extra_files
+    if not paths:
+        return Tree(())
+    out = bench.workspace / "extra-files"
+    try:
+        _engine(bench).work(_TAKE, *paths, given={}, out=out)
+    except CommandError as error:
+        raise InstallError(
+            f"tool.lambda-slim.container-extra-files: not all could be taken out of the image:\n{error.tail(5)}",
+            hint="give each file's full path in the image",
+        ) from error
+    return Tree.of(
+        File(path=f"lib/{source.name}", source=source, size=source.stat().st_size) for source in out.iterdir()
+    )
+
+
+def _engine(bench: Bench) -> Engine:
+    return Engine.find(bench.policy.container, bench.target, bench.uv.environment, bench.workspace)
