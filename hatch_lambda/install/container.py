@@ -54,6 +54,11 @@ def _build_inside(tree: SourceTree, bench: Bench) -> Path:
     except CommandError as error:
         raise failed(error, tree.source, bench) from error
     (wheel,) = out.glob("*.whl")
+    if not native.has_objects(wheel):
+        raise InstallError(
+            f"{tree.source.shown} (from {tree.source.place}) asked for a compiler, and no native code came of it",
+            hint='let the image have what it needs; or `sdist = "pure"` takes it so',
+        )
     return wheel
 
 
