@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from hatch_lambda.workspace import ABANDONED, make_folder, remove_abandoned
+from hatch_lambda.workspace import ABANDONED, make_folder, remove_abandoned, remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,9 @@ SHARED = frozenset({"known", "parts", "sections"})
 
 DEFAULT_MAX_SIZE = 5_000_000_000
 """Bytes above which the least recently used entries go."""
+
+_BESIDE = ("logs", "tools")
+"""Folders of what is no entry: the logs of failed builds, and compilers."""
 
 _TRAILER = struct.Struct("<8sQ32s")
 _MAGIC = b"hatchlmb"
@@ -161,8 +164,12 @@ class Cache:
         return [*self.problems.values(), *([f"the shared cache was not used: {remote}"] if remote else [])]
 
     def clear(self) -> int:
-        """Remove every entry, finished or not, and return the bytes freed."""
-        return self._remove_abandoned() + sum(entry.remove() for entry in self.entries())
+        """Remove every entry, finished or not, and what is kept beside them; return the bytes of the entries."""
+        freed = self._remove_abandoned() + sum(entry.remove() for entry in self.entries())
+        if self.root is not None:
+            for folder in _BESIDE:
+                remove_tree(self.root / folder)
+        return freed
 
     def _path(self, kind: str, key: str) -> Path:
         assert self.root is not None

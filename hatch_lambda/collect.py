@@ -84,7 +84,7 @@ def install_dependencies(project: Project, chosen: locks.Choice, run: Run) -> Tr
     """Build what was chosen and has no wheel, and install everything."""
     bench = install.Bench(
         target=project.target,
-        policy=build_policy(project.settings),
+        policy=build_policy(project),
         uv=run.context.uv,
         cache=run.context.cache,
         workspace=run.work,
@@ -92,7 +92,9 @@ def install_dependencies(project: Project, chosen: locks.Choice, run: Run) -> Tr
     )
     built = install.build_wheels(chosen.sources, bench)
     tree, changes = install.take_distributions(chosen.pinned, built, bench)
+    tree = install.with_extra_files(tree, bench)
     run.journal.changes += changes
+    run.journal.findings += install.native_notes(chosen.sources, built)
     run.journal.mark("install", tree)
     return tree
 
@@ -155,7 +157,7 @@ class _Attempt:
             wheels=self.chosen.identity,
             target=str(self.project.target),
             policies=(
-                *(build_policy(settings), slim_policy(settings), strip_policy(settings)),
+                *(build_policy(self.project), slim_policy(settings), strip_policy(settings)),
                 run.bytecode and run.bytecode.policy,
             ),
             compression=settings.compression,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hatch_lambda.cache import digest
 from hatch_lambda.elf import StripPolicy
-from hatch_lambda.install import BuildPolicy, ProjectPolicy
+from hatch_lambda.errors import ConfigurationError
+from hatch_lambda.install import BuildPolicy, ContainerPolicy, ProjectPolicy
 from hatch_lambda.locks import LockPolicy
+from hatch_lambda.settings import TABLE
 from hatch_lambda.slimming import SlimPolicy
 from hatch_lambda.verify import VerifyPolicy
 
@@ -64,9 +67,30 @@ def _modules(project: Project) -> tuple[str, ...]:
     return tuple(f"/{own['module'].strip('/')}/" for own in tables if "module" in own)
 
 
-def build_policy(settings: Settings) -> BuildPolicy:
+def build_policy(project: Project) -> BuildPolicy:
     """Return the install stage's for what has to be built."""
-    return BuildPolicy(sdist=settings.sdist, install_args=settings.install_args)
+    settings = project.settings
+    return BuildPolicy(sdist=settings.sdist, install_args=settings.install_args, container=_container_policy(project))
+
+
+def _container_policy(project: Project) -> ContainerPolicy:
+    settings = project.settings
+    file = project.root / settings.container_file if settings.container_file else None
+    try:
+        file_digest = None if file is None else digest(file.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"{TABLE}.container-file: {file}: {error.strerror}") from error
+    return ContainerPolicy(
+        engine=settings.container_engine,
+        image=settings.container_image,
+        file=file,
+        file_digest=file_digest,
+        build_args=settings.container_build_args,
+        args=settings.container_args,
+        env=settings.container_env,
+        ssh=settings.container_ssh,
+        extra_files=settings.container_extra_files,
+    )
 
 
 def slim_policy(settings: Settings) -> SlimPolicy:

@@ -18,7 +18,7 @@ Bytecode = Literal["auto", "include", "only", "none"]
 Compression = Literal["fast", "balanced", "smallest"]
 Verify = Literal["import", "invoke", "static"]
 Shape = Literal["function", "layer", "directory", "wheel", "nested"]
-SdistPolicy = Literal["never", "pure"]
+SdistPolicy = Literal["never", "pure", "cross", "container"]
 Patterns = tuple[str, ...]
 
 APPENDED = ("patterns", "include", "exclude", "strip-exclude")
@@ -133,9 +133,40 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         SdistPolicy,
         Meta(
             description="What is done for a distribution without a wheel for the target: `pure` builds it on this"
-            " machine and takes the result if that fits the target, `never` is an error."
+            " machine and takes the result if that fits the target, `never` is an error. Where it has native code,"
+            " `cross` compiles that for the target, and `container` builds it in a container."
         ),
     ] = "pure"
+    container_engine: Annotated[
+        Literal["docker", "podman"] | None,
+        Meta(description="Program that runs containers. Without it, the first of both that answers."),
+    ] = None
+    container_image: Annotated[
+        str | None,
+        Meta(description="Image to build in. Without it, AWS's SAM build image of the runtime and architecture."),
+    ] = None
+    container_file: Annotated[
+        str | None,
+        Meta(description="Path of a Containerfile, relative to the project, whose image is built and used instead."),
+    ] = None
+    container_build_args: Annotated[
+        tuple[str, ...], Meta(description="Further options of `docker build`, or `podman build`, for that image.")
+    ] = ()
+    container_args: Annotated[
+        tuple[str, ...], Meta(description="Further options of `docker create`, or `podman create`.")
+    ] = ()
+    container_env: Annotated[
+        tuple[str, ...],
+        Meta(description="Variables of the build in a container: `NAME=value`, or `NAME` for this environment's."),
+    ] = ()
+    container_ssh: Annotated[
+        bool | str,
+        Meta(description="Lend git in a container the running ssh-agent (`true`), or a private key (its path)."),
+    ] = False
+    container_extra_files: Annotated[
+        tuple[str, ...],
+        Meta(description="Shared libraries of the image, by their full paths, to put into the package's `lib/`."),
+    ] = ()
     install_args: Annotated[
         tuple[str, ...],
         Meta(description="Further options for uv when it looks for, builds and installs distributions."),

@@ -8,9 +8,12 @@ from hatch_lambda.lazy import exports
 
 if TYPE_CHECKING:
     from hatch_lambda.install.building import Bench, BuildPolicy, build_wheels
+    from hatch_lambda.install.container import with_extra_files
     from hatch_lambda.install.directory import site_folders, site_runtime, write_back
     from hatch_lambda.install.distributions import read_tree, take_distributions
+    from hatch_lambda.install.engine import ContainerPolicy
     from hatch_lambda.install.merging import refuse_conflicts, set_apart
+    from hatch_lambda.install.native import native_notes
     from hatch_lambda.install.paths import is_executable, walk
     from hatch_lambda.install.placing import placed_files
     from hatch_lambda.install.project import ProjectPart, ProjectPolicy, take_project
@@ -22,12 +25,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Bench",
     "BuildPolicy",
+    "ContainerPolicy",
     "ProjectPart",
     "ProjectPolicy",
     "build_wheel",
     "build_wheels",
     "included",
     "is_executable",
+    "native_notes",
     "placed_files",
     "read_folder",
     "read_tags",
@@ -40,16 +45,20 @@ __all__ = [
     "take_distributions",
     "take_project",
     "walk",
+    "with_extra_files",
     "write_back",
 ]
 __getattr__ = exports(
     __name__,
     {
         **dict.fromkeys(("Bench", "BuildPolicy", "build_wheels"), "building"),
+        "with_extra_files": "container",
         **dict.fromkeys(("site_folders", "site_runtime", "write_back"), "directory"),
         **dict.fromkeys(("read_tree", "take_distributions"), "distributions"),
         **dict.fromkeys(("is_executable", "walk"), "paths"),
+        "ContainerPolicy": "engine",
         **dict.fromkeys(("refuse_conflicts", "set_apart"), "merging"),
+        "native_notes": "native",
         **dict.fromkeys(("ProjectPart", "ProjectPolicy", "take_project"), "project"),
         "placed_files": "placing",
         "renew": "records",

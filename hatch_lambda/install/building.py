@@ -28,6 +28,7 @@ from hatch_lambda.install.engine import ContainerPolicy
 from hatch_lambda.install.fetching import fetch
 from hatch_lambda.install.fitness import unfit
 from hatch_lambda.install.paths import package_path
+from hatch_lambda.interpreter import find
 from hatch_lambda.workspace import make_folder
 
 if TYPE_CHECKING:
@@ -75,16 +76,13 @@ class Bench:
     @cached_property
     def python(self) -> str | None:
         """The interpreter of the target's version on this machine; None where there is none. Nothing is downloaded."""
-        major, minor = self.target.runtime.python_version
-        try:
-            found = self.uv.run(
-                *("python", "find", "--no-project", "--no-python-downloads"),
-                f"cpython@{major}.{minor}",
-                cwd=self.workspace,
-            )
-        except CommandError:
-            return None
-        return found.strip()
+        found = find(self.python_version, self.uv, self.cache, cwd=self.workspace, download=False)
+        return None if found is None else str(found.path)
+
+    @property
+    def python_version(self) -> str:
+        """The major and minor version of the target's interpreter."""
+        return "{}.{}".format(*self.target.runtime.python_version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +151,7 @@ def failed(error: CommandError, source: LockedSource, bench: Bench) -> InstallEr
 def _needs_python(bench: Bench) -> str:
     if bench.python is not None:
         return ""
-    version = "{}.{}".format(*bench.target.runtime.python_version)
+    version = bench.python_version
     return f"this machine has no Python {version}, with which it should be built (`uv python install {version}`); "
 
 

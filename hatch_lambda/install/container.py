@@ -48,9 +48,8 @@ def build(tree: SourceTree, bench: Bench) -> Path:
 
 def _build_inside(tree: SourceTree, bench: Bench) -> Path:
     out = bench.workspace / "out"
-    version = "{}.{}".format(*bench.target.runtime.python_version)
     try:
-        _engine(bench).work(_BUILD, version, given={"source": tree.folder}, out=out, **_VARIABLES)
+        _engine(bench).work(_BUILD, bench.python_version, given={"source": tree.folder}, out=out, **_VARIABLES)
     except CommandError as error:
         raise failed(error, tree.source, bench) from error
     (wheel,) = out.glob("*.whl")
@@ -62,11 +61,23 @@ def _build_inside(tree: SourceTree, bench: Bench) -> Path:
     return wheel
 
 
-def take_extra_files(bench: Bench) -> Tree:
-    """Return the files of the image that the settings name, as ``lib/NAME``, where Lambda's loader looks for them."""
+def with_extra_files(tree: Tree, bench: Bench) -> Tree:
+    """Return *tree* with the files of the image that the settings name.
+
+    Each is ``lib/NAME``, where Lambda's loader looks for libraries. Raises InstallError where one is not there, or
+    a distribution has another of that name.
+    """
     paths = bench.policy.container.extra_files
     if not paths:
-        return Tree(())
+        return tree
+    taken = {f"lib/{path.rpartition('/')[2]}": path for path in paths}
+    for file in tree:
+        if file.path in taken:
+            raise InstallError(
+                f"tool.lambda-slim.container-extra-files: {taken[file.path]} would take the place of {file.path},"
+                f" which {file.distribution} brings",
+                hint="leave it out",
+            )
     out = bench.workspace / "extra-files"
     try:
         _engine(bench).work(_TAKE, *paths, given={}, out=out)
@@ -75,9 +86,8 @@ def take_extra_files(bench: Bench) -> Tree:
             f"tool.lambda-slim.container-extra-files: not all could be taken out of the image:\n{error.tail(5)}",
             hint="give each file's full path in the image",
         ) from error
-    return Tree.of(
-        File(path=f"lib/{source.name}", source=source, size=source.stat().st_size) for source in out.iterdir()
-    )
+    extra = (File(path=f"lib/{source.name}", source=source, size=source.stat().st_size) for source in out.iterdir())
+    return Tree.of([*tree, *extra])
 
 
 def _engine(bench: Bench) -> Engine:

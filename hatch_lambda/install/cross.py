@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hatch_lambda import interpreter
 from hatch_lambda.errors import CommandError, InstallError
 from hatch_lambda.install import native, pure
 from hatch_lambda.install.building import failed
@@ -29,7 +30,11 @@ def build(tree: SourceTree, bench: Bench) -> Path:
 
 
 def _compile(tree: SourceTree, bench: Bench) -> Path:
-    _refuse(tree, bench)
+    _refuse(tree)
+    if bench.python is None:
+        if interpreter.find(bench.python_version, bench.uv, bench.cache, cwd=bench.workspace) is None:
+            raise interpreter.missing(bench.python_version, f"to compile {tree.source.shown} with", _CONTAINER)
+        bench = replace(bench)  # which looks for it again
     toolchain = Toolchain.make(bench)
     try:
         wheel = pure.build_wheel(tree, bench, *toolchain.options(tree.folder), **toolchain.environment)
@@ -46,7 +51,7 @@ def _compile(tree: SourceTree, bench: Bench) -> Path:
     return wheel
 
 
-def _refuse(tree: SourceTree, bench: Bench) -> None:
+def _refuse(tree: SourceTree) -> None:
     """Refuse what cannot work before anything is downloaded for it."""
     shown = f"{tree.source.shown} (from {tree.source.place})"
     pyproject = tree.folder / "pyproject.toml"
@@ -54,9 +59,3 @@ def _refuse(tree: SourceTree, bench: Bench) -> None:
         raise InstallError(f"{shown} is written in Rust, which is not cross-compiled here", hint=_CONTAINER)
     if sys.platform != "linux":
         raise InstallError(f"{shown} has native code, which is cross-compiled on Linux only", hint=_CONTAINER)
-    if bench.python is None:
-        version = "{}.{}".format(*bench.target.runtime.python_version)
-        raise InstallError(
-            f"{shown} has native code, and this machine has no Python {version} to build it with",
-            hint=f"`uv python install {version}`, or {_CONTAINER}",
-        )

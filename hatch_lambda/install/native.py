@@ -14,9 +14,13 @@ from packaging.utils import parse_wheel_filename
 
 from hatch_lambda.errors import CommandError
 from hatch_lambda.install import pure
+from hatch_lambda.model import Finding, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hatch_lambda.install.building import Bench, SourceTree
+    from hatch_lambda.model import LockedSource
 
 _ELF = b"\x7fELF"
 _WITNESS = """\
@@ -36,6 +40,20 @@ def has_objects(wheel: Path) -> bool:
     """Tell whether there is native code in *wheel*, whatever its tag says."""
     with zipfile.ZipFile(wheel) as archive:
         return any(_begin(archive, name) == _ELF for name in archive.namelist())
+
+
+def native_notes(sources: Iterable[LockedSource], wheels: Iterable[Path]) -> tuple[Finding, ...]:
+    """Say which of *wheels*, built of *sources*, need not have the same bytes on another machine."""
+    return tuple(
+        Finding(
+            code="HL070",
+            severity=Severity.NOTE,
+            message=f"{source.shown} was built from {source.place}: native code, whose bytes may differ by machine",
+            hint="depend on a version that has a wheel for the target, and the package is the same everywhere",
+        )
+        for source, wheel in zip(sources, wheels, strict=True)
+        if not is_pure(wheel)
+    )
 
 
 def build_if_pure(tree: SourceTree, bench: Bench) -> Path | None:

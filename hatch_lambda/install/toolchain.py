@@ -121,10 +121,9 @@ def _take_headers(bench: Bench, folder: Path) -> Path:
     include, config, unusual = json.loads(process.run(question, cwd=bench.workspace, environment=bench.uv.environment))
     missing = not Path(include, "Python.h").is_file()
     if missing or unusual:
-        version = "{}.{}".format(*bench.target.runtime.python_version)
         raise InstallError(
             f"{bench.python} has {'no headers' if missing else 'headers of an unusual build'} to compile with",
-            hint=f"install its headers with the system's packages, or another one: `uv python install {version}`",
+            hint=f"install its headers with the system's packages, or run `uv python install {bench.python_version}`",
         )
     shutil.copytree(include, folder)
     shutil.copyfile(config, folder / "pyconfig.h")

@@ -23,7 +23,7 @@ from hatch_lambda import api, interpreter, locks, parts, process
 from hatch_lambda.archive import Timestamp
 from hatch_lambda.cache import Cache, digest
 from hatch_lambda.errors import InstallError
-from hatch_lambda.policies import lock_policy
+from hatch_lambda.policies import build_policy, lock_policy
 from hatch_lambda.process import Uv
 from hatch_lambda.project import Project
 from hatch_lambda.settings import Settings
@@ -392,6 +392,11 @@ VALUES = {
     "only_groups": ([], ["some-group"]),
     "require_hashes": (True, False),
     "sdist": ("pure", "never"),
+    "container_image": (None, "image"),
+    "container_file": (None, "Containerfile"),
+    "container_build_args": ([], ["--pull"]),
+    "container_args": ([], ["--network=host"]),
+    "container_env": ([], ["NAME=value"]),
     "install_args": ([], ["--no-config"]),
     "exclude_packages": ([], ["no-such-thing"]),
     "keep_dependencies": (False, True),
@@ -437,6 +442,8 @@ EXEMPT = {
     "verify_events": ([], ["events/*.json"], "the finished package is run, not changed"),
     "verify_env": ({}, {"TABLE": "x"}, "the finished package is run, not changed"),
     "vendor": ([], ["vendored"], "a folder is the project's own; its wheels are told apart by their hashes"),
+    "container_engine": (None, "podman", "who runs the image, not what is in it"),
+    "container_ssh": (False, True, "by which right something is fetched"),
     "cache_dir": (None, "elsewhere", "where the cache is, not what is in it"),
     "cache_max_size": (5_000_000_000, 4_000_000_000, "what goes, not what stays"),
     "cache_url": (None, "memory:///", "where the cache is, not what is in it"),
@@ -444,18 +451,22 @@ EXEMPT = {
 }
 """The settings that cannot change what is kept, two values of each, and why."""
 
+IN_THE_POLICY = {"container_extra_files": ([], ["/lib/library.so"])}
+"""Two values of each setting with a say that nothing but a container could show; they are part of the policy."""
+
 FIELDS = [field.name for field in msgspec.structs.fields(Settings)]
 
 
 def test_every_setting_was_thought_about():
     """Put a new one into ``VALUES``; into ``EXEMPT`` only if no byte of the dependencies can depend on it."""
-    assert sorted(FIELDS) == sorted([*VALUES, *EXEMPT])
+    assert sorted(FIELDS) == sorted([*VALUES, *EXEMPT, *IN_THE_POLICY])
 
 
 @pytest.mark.parametrize("field", VALUES)
 def test_every_setting_alters_the_key(bench, field):
     """Another key of the selection or of the part: so nothing is taken for what it is not."""
     (bench.project / "pylock.second.toml").write_text(pylock(*bench.wheels))
+    (bench.project / "Containerfile").write_text("FROM image\n")
     given = {"lock": "pylock.toml", **NEEDS.get(field, {})}
     if "bytecode" in {field, *given} and not interpreter.find(
         "3.13", Uv.find(os.environ), Cache(root=None), cwd=bench.folder, download=False
@@ -470,6 +481,12 @@ def test_every_setting_alters_the_key(bench, field):
 
     assert bench.keys() - before
     assert bench.keys() > before
+
+
+@pytest.mark.parametrize("field", IN_THE_POLICY)
+def test_every_setting_of_the_policy_alters_the_key(bench, field):
+    policies = [build_policy(Project.read(bench.project, {field.replace("_", "-"): v})) for v in IN_THE_POLICY[field]]
+    assert len({dataclasses.replace(KEY, policies=(policy,)).digest() for policy in policies}) == 2
 
 
 @pytest.mark.parametrize("field", EXEMPT)
