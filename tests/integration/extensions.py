@@ -22,7 +22,7 @@ from hatch_lambda.target import Architecture, Target, runtimes
 if TYPE_CHECKING:
     from pathlib import Path
 
-REQUIRED = "CI_NATIVE"
+REQUIRED = "HATCH_LAMBDA_TESTS_NEED_NATIVE"
 """With this variable in the environment the system's tools have to be there."""
 
 C_MODULE = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,11 +14,14 @@ import pytest
 
 from hatch_lambda.errors import InstallError, MissingToolError
 from hatch_lambda.install.building import Bench, BuildPolicy
-from hatch_lambda.install.container import take_extra_files
+from hatch_lambda.install.container import with_extra_files
 from hatch_lambda.install.engine import ContainerPolicy
+from hatch_lambda.model import Tree
 from hatch_lambda.process import Uv
 from hatch_lambda.target import Architecture, Target, runtimes
+from tests.functional.wheels import make_project
 
+from .conftest import Shell
 from .extensions import C_MODULE, Works, make_archive, missing, objects, setuptools_files
 
 pytestmark = [pytest.mark.registry, pytest.mark.skipif(sys.platform != "linux", reason="it is made for Linux")]
@@ -128,7 +132,7 @@ def test_the_users_own_image_is_built_and_used(works, image, tmp_path):
 def test_libraries_of_the_image_come_along(works, image, tmp_path):
     """With the name that was asked for, and what a link leads to."""
     lent = bench(works, tmp_path, image=image, extra_files=("/lib/x86_64-linux-gnu/libz.so.1", "/etc/debian_version"))
-    tree = take_extra_files(lent)
+    tree = with_extra_files(Tree(()), lent)
     assert [file.path for file in tree] == ["lib/debian_version", "lib/libz.so.1"]
     assert tree.files[1].source.read_bytes().startswith(b"\x7fELF")
     assert not tree.files[1].source.is_symlink()
@@ -136,7 +140,7 @@ def test_libraries_of_the_image_come_along(works, image, tmp_path):
 
 def test_a_library_that_the_image_has_not_is_named(works, image, tmp_path):
     with pytest.raises(InstallError, match=r"(?s)container-extra-files.*/lib/libnone\.so\.1"):
-        take_extra_files(bench(works, tmp_path, image=image, extra_files=("/lib/libnone.so.1",)))
+        with_extra_files(Tree(()), bench(works, tmp_path, image=image, extra_files=("/lib/libnone.so.1",)))
 
 
 def test_a_failed_build_shows_its_last_lines_and_where_the_others_are(works, image):
@@ -194,6 +198,25 @@ def test_a_wheel_of_the_image_that_is_too_new_is_refused(works, image):
     )
     with pytest.raises(InstallError, match=r"needs glibc 2\.34, and Amazon Linux 2 has 2\.26"):
         build(works, works.local("cmodule", setuptools_files("cmodule", code)), image=image)
+
+
+def test_a_package_has_what_was_built_and_taken_there(works, image, tmp_path):
+    """From the lock to the package, with the settings as people write them."""
+    source = works.sdist(make_archive(tmp_path, "cmodule", setuptools_files("cmodule")))
+    settings = f"""
+        sdist = "container"
+        container-engine = "podman"
+        container-image = "{image}"
+        container-args = {list(LIMITS)}
+        container-extra-files = ["/lib/x86_64-linux-gnu/libz.so.1"]
+    """
+    project = make_project(tmp_path / "service", lock=source.pinned, settings=settings)
+    options = ("-o", "app.zip", "--json", "--runtime", "python3.11", "--cache-dir", tmp_path / "cache")
+    told = json.loads(Shell().hatch_lambda("build", *options, cwd=project).stdout)
+    assert [finding["code"] for finding in told["findings"]] == ["HL070"]
+    with zipfile.ZipFile(project / "app.zip") as archive:
+        names = archive.namelist()
+    assert {"cmodule.cpython-311-x86_64-linux-gnu.so", "lib/libz.so.1", "app.py"} < set(names)
 
 
 @pytest.mark.slow

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from hatch_lambda.errors import InstallError
 from hatch_lambda.install.zig import VERSION
+from tests.functional.wheels import make_project
 
-from .conftest import REPOSITORY, interpreter
+from .conftest import REPOSITORY, Shell, interpreter
 from .extensions import C_MODULE, CPP_MODULE, Works, make_archive, missing, objects, setuptools_files
 
 pytestmark = [
@@ -89,11 +92,19 @@ def check(wheel, runtime, architecture):
 
 
 def test_c_for_another_machine_runs_there(works, arm64, tmp_path):
-    """The extra's compiler comes through uv, and the module is imported by an interpreter for that machine."""
+    """From the lock to the package: its module is imported by an interpreter for that machine, and the report marks it.
+
+    The compiler comes through uv, and is kept.
+    """
     source = works.sdist(make_archive(tmp_path, "cmodule", setuptools_files("cmodule")))
-    wheel = works.build(source, sdist="cross")
-    check(wheel, "python3.11", "arm64")
-    assert says(arm64, unpacked(wheel, tmp_path / "site"), "import cmodule; print(cmodule.answer())") == "native"
+    project = make_project(tmp_path / "service", lock=source.pinned, settings='architecture = "arm64"\nsdist = "cross"')
+    options = ("-o", "app.zip", "--json", "--runtime", "python3.11", "--cache-dir", works.cache.root)
+    told = json.loads(Shell().hatch_lambda("build", *options, cwd=project).stdout)
+    assert [(finding["code"], "cmodule 1.0" in finding["message"]) for finding in told["findings"]] == [("HL070", True)]
+    site = unpacked(project / "app.zip", tmp_path / "site")
+    assert (site / "cmodule.cpython-311-aarch64-linux-gnu.so").is_file()
+    assert says(arm64, site, "import cmodule; print(cmodule.answer())") == "native"
+    assert (works.cache.root / "tools" / f"ziglang-{VERSION}").is_dir() or find_spec("ziglang")
 
 
 def test_what_asks_for_no_compiler_is_built_without_one(tmp_path):

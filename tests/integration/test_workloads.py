@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.conftest import run_handler, unpack
 
-pytestmark = [pytest.mark.registry, pytest.mark.slow]
+pytestmark = pytest.mark.registry
 
 MADE_SMALLER = {"boto": 0.99, "google": 0.98, "ml": 0.80, "web": 0.88}
 """At most this part of what was installed is left, unzipped."""
