@@ -14,6 +14,7 @@ from hatch_lambda.slimming import SlimPolicy
 from hatch_lambda.verify import VerifyPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from hatch_lambda.project import Project
@@ -75,6 +76,8 @@ def build_policy(project: Project) -> BuildPolicy:
 
 def _container_policy(project: Project) -> ContainerPolicy:
     settings = project.settings
+    if problems := list(_contradictions(settings)):
+        raise ConfigurationError("\n".join(f"{TABLE}.{problem}" for problem in problems))
     file = project.root / settings.container_file if settings.container_file else None
     try:
         file_digest = None if file is None else digest(file.read_bytes())
@@ -91,6 +94,17 @@ def _container_policy(project: Project) -> ContainerPolicy:
         ssh=settings.container_ssh,
         extra_files=settings.container_extra_files,
     )
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    if settings.container_image and settings.container_file:
+        yield "container-file: an image is made of it, and `container-image` names another"
+    names = [path.rpartition("/")[2] for path in settings.container_extra_files]
+    for path, name in zip(settings.container_extra_files, names, strict=True):
+        if not (path.startswith("/") and name):
+            yield f"container-extra-files: {path!r} is not the full path of a file"
+        elif names.count(name) > 1:
+            yield f"container-extra-files: {path!r} is not the only one of that name"
 
 
 def slim_policy(settings: Settings) -> SlimPolicy:

@@ -216,24 +216,3 @@ def test_any_table_is_decoded_or_refused(table):
         decode(table)
     except ConfigurationError as error:
         assert error.message.startswith("tool.lambda-slim.")  # noqa: PT017 - either outcome is right
-
-
-def test_a_container_has_one_image():
-    """One of both would otherwise be ignored."""
-    table = {"container-image": "localhost/image:1", "container-file": "Containerfile"}
-    (problem,) = problems(table)
-    assert problem.startswith("tool.lambda-slim.container-file: ")
-    assert "`container-image`" in problem
-
-
-@pytest.mark.parametrize(
-    ("paths", "what"),
-    [
-        (["libpq.so.5"], "'libpq.so.5' is not the full path of a file"),
-        (["/usr/lib/"], "'/usr/lib/' is not the full path of a file"),
-        (["/lib/a.so", "/usr/lib/a.so", "/lib/b.so"], "'/lib/a.so' is not the only one of that name"),
-    ],
-)
-def test_extra_files_are_named_so_that_each_has_a_place(paths, what):
-    """All of them go into one folder."""
-    assert problems({"container-extra-files": paths})[0] == f"tool.lambda-slim.container-extra-files: {what}"
