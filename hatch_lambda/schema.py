@@ -19,6 +19,7 @@ def schema() -> dict[str, Any]:
     for key, names in (("rules", load("rules.toml")["rule"]), ("data", load("services.toml")["library"])):
         own["properties"][key]["propertyNames"] = {"enum": [entry["name"] for entry in names]}
     own["properties"]["data"]["additionalProperties"]["anyOf"][0] = {"enum": ["auto"]}
+    own["properties"]["verify-ignore"]["items"] = {"enum": list(load("checks.toml")["checks"])}
     own["properties"]["runtime"]["anyOf"] = [{"enum": list(runtimes())}, {"type": "null"}]
     own["properties"]["functions"]["additionalProperties"] = {
         "type": "object",
@@ -42,8 +43,6 @@ def schema() -> dict[str, Any]:
 def _inlined(entry: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
     """Return *entry* with what it refers to in place: inside validate-pyproject's schema no reference would fit."""
     reference = entry.pop("$ref", None)
-    if isinstance(entry.get("items"), dict):
-        entry["items"] = _inlined(entry["items"], components)
     if "anyOf" in entry:
         entry["anyOf"] = [_inlined(choice, components) for choice in entry["anyOf"]]
     if isinstance(entry.get("items"), dict):

@@ -13,7 +13,7 @@ PACKAGE = Path(hatch_lambda.__file__).parent
 FLOORS = {
     0: {"errors", "lazy", "redact"},
     1: {"target", "cache", "workspace", "process", "interpreter", "remote", "gitignore", "data"},
-    2: {"settings", "config", "model", "project", "functions"},
+    2: {"settings", "tables", "config", "model", "project", "functions"},
     3: {"locks", "install", "slimming", "elf", "bytecode", "archive"},
     4: {"verify", "report", "invoking"},
     5: {
