@@ -420,6 +420,9 @@ VALUES = {
 NEEDS = {"optimize": {"bytecode": "include"}}
 """Settings that have a say only together with others."""
 
+OTHER_PROJECTS = ("module", "functions")
+"""Exempt settings that make another project of it, with a lock of its own."""
+
 EXEMPT = {
     "enabled": (True, False, "only the Hatch doors ask for it"),
     "handler": (
@@ -489,12 +492,14 @@ def test_every_setting_of_the_policy_alters_the_key(bench, field):
     assert len({dataclasses.replace(KEY, policies=(policy,)).digest() for policy in policies}) == 2
 
 
-@pytest.mark.parametrize("field", EXEMPT)
+@pytest.mark.parametrize("field", [field for field in EXEMPT if field not in OTHER_PROJECTS])
 def test_no_exempt_setting_alters_the_dependencies(bench, field):
     (bench.project / "app.txt").write_text("x")
     with zipfile.ZipFile(bench.project / "layer.zip", "w") as layer:
         layer.writestr("lib/libfoo.so", "x")
-    (bench.project / "vendored").mkdir()
+    for folder in ("vendored", "folder"):
+        (bench.project / folder).mkdir()
+    (bench.project / "folder" / "app.py").write_text("handler = print\n")
     (bench.project / "vendored" / "app.json").write_text("x")
     (bench.project / "app.py").write_text("handler = other = print\n")
     one, other, _ = EXEMPT[field]

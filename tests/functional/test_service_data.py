@@ -36,7 +36,7 @@ def services(package):
 
 
 def codes(package):
-    return [finding.code for finding in package.findings]
+    return [finding.code for finding in package.findings if finding.code.startswith("HL05")]
 
 
 def test_the_package_follows_what_the_code_asks_for(project):
@@ -61,7 +61,8 @@ def test_the_package_follows_what_the_code_asks_for(project):
 def test_code_that_asks_for_a_service_that_was_left_out_is_told_each_time(project):
     write(project, "'sqs'")
     for _ in range(2):
-        (finding,) = api.build(project, data={"botocore": ["s3"]}).findings
+        findings = api.build(project, data={"botocore": ["s3"]}).findings
+        (finding,) = [finding for finding in findings if finding.code == "HL051"]
         assert finding.message == "app.py:2 asks for the service 'sqs', which is not in the package"
     with pytest.raises(ConfigurationError, match="has no service 's4'; did you mean 's3'"):
         api.build(project, data={"botocore": ["s4"]})

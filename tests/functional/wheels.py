@@ -88,6 +88,8 @@ def make_project(
         f'{head}\n[tool.lambda-slim]\nruntime = "python3.13"\nbytecode = "{bytecode}"\n{textwrap.dedent(settings)}\n'
     )
     (folder / "pyproject.toml").write_text(pyproject, encoding="utf-8")
-    (folder / "app.py").write_text("def handler(event, context):\n    return event\n", encoding="utf-8")
+    imports = "".join(f"    import {wheel.name.partition('-')[0]}\n" for wheel in wheels)
+    reach = f"\n\ndef reach():\n{imports}" if imports else ""  # what nothing imports is a finding
+    (folder / "app.py").write_text(f"def handler(event, context):\n    return event\n{reach}", encoding="utf-8")
     (folder / "pylock.toml").write_text(pylock(*wheels) if lock is None else lock, encoding="utf-8")
     return folder

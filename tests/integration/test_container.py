@@ -213,7 +213,7 @@ def test_a_package_has_what_was_built_and_taken_there(works, image, tmp_path):
     project = make_project(tmp_path / "service", lock=source.pinned, settings=settings)
     options = ("-o", "app.zip", "--json", "--runtime", "python3.11", "--cache-dir", tmp_path / "cache")
     told = json.loads(Shell().hatch_lambda("build", *options, cwd=project).stdout)
-    assert [finding["code"] for finding in told["findings"]] == ["HL070"]
+    assert "HL070" in [finding["code"] for finding in told["findings"]]
     with zipfile.ZipFile(project / "app.zip") as archive:
         names = archive.namelist()
     assert {"cmodule.cpython-311-x86_64-linux-gnu.so", "lib/libz.so.1", "app.py"} < set(names)

@@ -100,7 +100,7 @@ def test_c_for_another_machine_runs_there(works, arm64, tmp_path):
     project = make_project(tmp_path / "service", lock=source.pinned, settings='architecture = "arm64"\nsdist = "cross"')
     options = ("-o", "app.zip", "--json", "--runtime", "python3.11", "--cache-dir", works.cache.root)
     told = json.loads(Shell().hatch_lambda("build", *options, cwd=project).stdout)
-    assert [(finding["code"], "cmodule 1.0" in finding["message"]) for finding in told["findings"]] == [("HL070", True)]
+    assert ["cmodule 1.0" in found["message"] for found in told["findings"] if found["code"] == "HL070"] == [True]
     site = unpacked(project / "app.zip", tmp_path / "site")
     assert (site / "cmodule.cpython-311-aarch64-linux-gnu.so").is_file()
     assert says(arm64, site, "import cmodule; print(cmodule.answer())") == "native"

@@ -99,7 +99,10 @@ BAD = {
     ),
     "damaged lock": Bad(LOCK, ("pylock.toml", "hint: "), lock="lock-version = 1"),
     "sdist only": Bad(
-        LOCK, ("no wheel for python3.13-x86_64", "only-source 1.0: it has only an sdist", "hint: "), lock="sdist"
+        LOCK,
+        ("no wheel for python3.13-x86_64", "only-source 1.0: it has only an sdist", "hint: "),
+        lock="sdist",
+        arguments=("-C", "sdist=never"),
     ),
     "no wheel for the target": Bad(
         LOCK, ("no wheel for python3.13-x86_64", "apple 1.0: it has wheels for cp313-cp313-macosx_11_0_arm64"),
@@ -157,7 +160,7 @@ def test_a_mistake_is_told_with_place_fact_and_remedy(case, project, offline, tm
 def test_a_folder_with_nothing_to_package_is_refused(offline, tmp_path):
     """An empty zip would be no function."""
     (tmp_path / "empty").mkdir()
-    done = offline.hatch_lambda("build", cwd=tmp_path / "empty", check=False)
+    done = offline.hatch_lambda("build", "-C", "bytecode=none", cwd=tmp_path / "empty", check=False)
     refused(done, VERIFICATION, "the package is empty", "hint: name the folder of a project")
     assert not list((tmp_path / "empty").iterdir())
 

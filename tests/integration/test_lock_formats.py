@@ -201,7 +201,7 @@ def test_what_the_runtime_brings_can_be_left_to_it_with_a_warning(bench):
     bench.shell.uv("lock", "--quiet", cwd=bench.root)
     assert bench.packed("-C", "exclude-runtime-packages=true") == MAIN
     findings = json.loads(bench.build("-C", "exclude-runtime-packages=true").stdout)["findings"]
-    assert [entry["code"] for entry in findings] == ["HL061"]
+    assert "HL061" in [entry["code"] for entry in findings]
 
 
 def test_a_pylock_of_pip_is_read(bench):
@@ -233,7 +233,7 @@ def test_requirements_may_be_nested_and_constrained_and_called_otherwise(bench):
     options = ("--lock", "deploy/lambda.txt", "-C", "require-hashes=false")
     assert bench.packed(*options) == {"six", "iniconfig"}
     findings = json.loads(bench.build(*options).stdout)["findings"]
-    assert [entry["code"] for entry in findings] == ["HL060"]
+    assert "HL060" in [entry["code"] for entry in findings]
     shutil.rmtree(bench.root / "dist")
     bench.write("six<1\n", "deploy/limits.txt")
     assert "uv cannot find what it pins" in bench.refused(*options)
