@@ -62,13 +62,13 @@ def take(project: Project, source: Source, timestamp: archive.Timestamp, run: Ru
                 timestamp=timestamp,
                 building=building,
                 run=replace(run, work=work, bytecode=bytecode, journal=Journal()),
-                is_last=number == len(options),
+                room=_room(project) if number < len(options) else None,
             )
             taken = attempt.take()
             if taken is not None:
                 break
     run.journal.take(attempt.run.journal)
-    if len(options) > 1 and attempt.is_last:
+    if number > 1:
         run.journal.findings.append(compiling.left_out())
     assert taken is not None  # the last attempt raises where there is no room
     return taken
@@ -123,8 +123,8 @@ class _Attempt:
     timestamp: archive.Timestamp
     building: Future[install.ProjectPart]
     run: Run
-    is_last: bool
-    """Whether there is no other way if this one needs more room than there is."""
+    room: int | None
+    """Bytes above which another way is tried; None: this is the way, however much it needs."""
 
     def take(self) -> Taken | None:
         """Take the project's files and the dependencies' part; None where there is too little room, and another way."""
@@ -180,7 +180,8 @@ class _Attempt:
             return None, False
         influence = self.run.influence(self.building.result().tree)
         stored = parts.load(cache, key, influence)
-        return stored, stored is None and not self.is_last and parts.is_crowded(cache, key, influence)
+        room = self.room
+        return stored, stored is None and room is not None and parts.is_crowded(cache, key, influence, room)
 
     def _make(self) -> parts.StoredPart | None:
         """Install, slim, strip, compile and compress the dependencies, and keep the result."""
@@ -190,11 +191,11 @@ class _Attempt:
         packer = run.packer()
         tree = run.slim(dependencies, own, packer)
         if self._is_too_much(tree):
-            parts.note_crowded(run.context.cache, self._key, run.influence(own))
+            parts.note_crowded(run.context.cache, self._key, run.influence(own), tree.size)
             return None
         if len(tree):
             nested = run.settings.shape == "nested"
-            verify.raise_errors(verify.settle(verify.check_unzipped(tree, nested=nested), run.settings.verify_ignore))
+            replace(run, journal=Journal()).judge(verify.check_unzipped(tree, nested=nested))
         run.context.progress.start("compress", tree.size)
         with ThreadPoolExecutor(max_workers=1) as pool:
             reading = pool.submit(verify.collect, tree, self.project.target.markers)
@@ -205,4 +206,11 @@ class _Attempt:
         return parts.store(run.context.cache, self._key, run.influence(own), part, run.work / "section")
 
     def _is_too_much(self, tree: Tree) -> bool:
-        return not self.is_last and tree.size > UNZIPPED_QUOTA
+        return self.room is not None and tree.size > self.room
+
+
+def _room(project: Project) -> int | None:
+    """Return the bytes that Lambda leaves to the package beside its layers; None where the rest is nested."""
+    if project.settings.shape == "nested":
+        return None
+    return UNZIPPED_QUOTA - sum(layer.size for layer in verify.read_layers(project.layers))

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 _ONE_FUNCTIONS = ("handler", "output", "module")
 """Settings that cannot be the same for several functions."""
 
-_OF_THE_PROJECT = frozenset({"extras", "groups", "lock", "include", "exclude", "functions", "module"})
+_OF_THE_PROJECT = frozenset(
+    {
+        *("extras", "groups", "without-groups", "only-groups", "lock", "include", "exclude", "vendor", "layers"),
+        *("container-file", "verify-events", "functions", "module"),
+    }
+)
 """Settings that are about a project's own names and paths, so that another project inherits none of them."""
 
 

@@ -142,14 +142,15 @@ def load(cache: Cache, key: Key, influence: str) -> StoredPart | None:
     return StoredPart(part=part, key=name, file=file, is_new=False)
 
 
-def is_crowded(cache: Cache, key: Key, influence: str) -> bool:
-    """Tell whether it is known that the part would be larger than Lambda takes, and that there is a smaller one."""
-    return cache.get(_CROWDED, key.digest(influence)) is not None
+def is_crowded(cache: Cache, key: Key, influence: str, room: int) -> bool:
+    """Tell whether it is known that the part needs more than *room*, in bytes."""
+    size = cache.get(_CROWDED, key.digest(influence))
+    return size is not None and int(size) > room
 
 
-def note_crowded(cache: Cache, key: Key, influence: str) -> None:
-    """Remember that the part would be larger than Lambda takes, so that the next build need not find it out."""
-    cache.put(_CROWDED, key.digest(influence), b"")
+def note_crowded(cache: Cache, key: Key, influence: str, size: int) -> None:
+    """Remember that the part, which was not made, would have *size*: the next build need not find that out."""
+    cache.put(_CROWDED, key.digest(influence), str(size).encode())
     cache.put(_KNOWN, key.digest(), b"")
 
 

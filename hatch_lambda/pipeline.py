@@ -39,7 +39,7 @@ def build(project: Project, source: Source, context: Context) -> Package:
             package = _build(project, source, replace(context, cache=Cache(root=None)))
     finally:
         problems = [*map(_cache_problem, context.cache.settle())]
-    return replace(package, findings=(*package.findings, *problems))
+    return replace(package, findings=(*package.findings, *verify.settle(problems, project.settings.verify_ignore)))
 
 
 def _build(project: Project, source: Source, context: Context) -> Package:
@@ -51,16 +51,14 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         taken = collect.take(project, source, timestamp, run)
         own, stored, own_tree, tree = taken.project, taken.dependencies, taken.own_tree, taken.tree
         dependencies = stored.part.tree(stored.file)
-        journal.findings += slimming.check_requests(own.tree, dependencies, slim_policy(project.settings))
+        requests = slimming.check_requests(own.tree, dependencies, slim_policy(project.settings))
         facts = stored.part.facts + verify.collect(own_tree, target.markers)
         audited = _audit(project, tree, facts, context)
-        journal.findings += audited.findings
-        verify.raise_errors(journal.findings)
+        run.judge([*requests, *audited.findings])
 
         def inspect(package: Path, content_sha256: str) -> None:
             journal.mark("zip", own_tree)
-            journal.findings += smoke_test(package, content_sha256, project, run, journal.changes)
-            verify.raise_errors(journal.findings)
+            run.judge(smoke_test(package, content_sha256, project, run, journal.changes))
 
         version = own.version or project.version
         ingredients = shapes.Ingredients(
@@ -74,6 +72,7 @@ def _build(project: Project, source: Source, context: Context) -> Package:
             packer=run.packer(),
             timestamp=timestamp,
             inspect=inspect,
+            judge=run.judge,
         )
         try:
             made = shapes.make(ingredients)
@@ -81,8 +80,7 @@ def _build(project: Project, source: Source, context: Context) -> Package:
             parts.drop(context.cache, stored.key)
             raise
     journal.stages[-1] = replace(journal.stages[-1], size=made.main.size)
-    large = verify.check_zipped(made.main.size if made.main.sha256 else 0)
-    journal.findings += verify.settle([*made.findings, *large], project.settings.verify_ignore)
+    run.judge(verify.check_zipped(made.main.size if made.main.sha256 else 0))
     return Package(
         tree=tree,
         stages=tuple(journal.stages),
@@ -142,10 +140,11 @@ def slim_directory(
     *expected* of the target is told by the layer's folders and the tags of the wheels. Nothing is written
     before everything is decided.
     """
-    journal = Journal()
     slimmed: list[tuple[Path, Tree]] = []
     targets: list[verify.Told] = []
     with workspace(context.cache.root) as work:
+        run = Run(settings=settings, context=context, work=work, journal=Journal())
+        journal = run.journal
         for number, site in enumerate(install.site_folders(folder)):
             room = work / str(number)
             room.mkdir()
@@ -162,14 +161,14 @@ def slim_directory(
             targets.append(target)
             inside.findings += verify.check_platforms(tags, target)
             made = compiling.for_folder(settings, target.runtime, context, site, folder)
-            run = Run(settings=settings, context=context, work=room, journal=inside, bytecode=made)
-            slimmed.append((site, run.slim(tree, Tree(()))))
+            inner = Run(settings=settings, context=context, work=room, journal=inside, bytecode=made)
+            slimmed.append((site, inner.slim(tree, Tree(()))))
             journal.take(inside, "" if site == folder else f"{site.relative_to(folder).as_posix()}/")
+        everything = Tree(tuple(file for _, tree in slimmed for file in tree))
+        # A folder is not the whole function, which may be larger; so its size is no reason to fail.
+        run.judge(replace(found, severity=Severity.WARNING) for found in verify.check_unzipped(everything))
         for site, tree in () if dry_run else slimmed:
             install.write_back(site, tree)
-    everything = Tree(tuple(file for _, tree in slimmed for file in tree))
-    # A folder is not the whole function, which may be larger; so its size is no reason to fail.
-    journal.findings += (replace(found, severity=Severity.WARNING) for found in verify.check_unzipped(everything))
     common = verify.Told.common(targets)
     return Slimmed(
         tree=everything,
@@ -188,8 +187,7 @@ def resolve_lock(project: Project, source: Source, context: Context, work: Path)
 
 def _audit(project: Project, tree: Tree, facts: verify.Facts, context: Context) -> verify.Audit:
     """Judge the package by what is known of its files."""
-    policy = verify_policy(project.settings)
-    layers = verify.read_layers(project.root / layer for layer in policy.layers)
+    layers = verify.read_layers(project.layers)
     subject = verify.Subject(
         tree=tree,
         facts=facts,
@@ -197,7 +195,7 @@ def _audit(project: Project, tree: Tree, facts: verify.Facts, context: Context) 
         architecture=project.target.architecture,
         elsewhere=frozenset().union(*(layer.paths for layer in layers)),
     )
-    return verify.audit(subject, policy, layers, context.cache)
+    return verify.audit(subject, verify_policy(project.settings), layers, context.cache)
 
 
 def _cache_problem(problem: str) -> Finding:

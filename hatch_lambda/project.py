@@ -132,6 +132,11 @@ class Project:
         return canonicalize_name(self.name)
 
     @property
+    def layers(self) -> tuple[Path, ...]:
+        """The zips of the layers that the function has."""
+        return tuple(self.root / layer for layer in self.settings.layers)
+
+    @property
     def version(self) -> str | None:
         """Its version where the file says it, as wheels spell it; None where it is dynamic or absent."""
         version = self.metadata.get("version")

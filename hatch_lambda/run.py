@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hatch_lambda import archive, bytecode, elf, install, slimming
+from hatch_lambda import archive, bytecode, elf, install, slimming, verify
 from hatch_lambda.model import Tree
 from hatch_lambda.policies import slim_policy, strip_policy
 
@@ -95,6 +95,15 @@ class Run:
         if policy.dist_info == "minimal" and any(file.path.endswith(".dist-info/RECORD") for file in dependencies):
             policy = replace(policy, dist_info="keep")
         return slimming.plan(own, policy)
+
+    def judge(self, findings: Iterable[Finding] = ()) -> None:
+        """Add *findings* to those of the stages, make notes of what is expected, and fail for the errors among them.
+
+        Raises VerificationError.
+        """
+        every = [*self.journal.findings, *findings]
+        self.journal.findings = [*verify.settle(every, self.settings.verify_ignore)]
+        verify.raise_errors(self.journal.findings)
 
     def packer(self) -> archive.Packer:
         """Return what compresses."""

@@ -62,6 +62,7 @@ def smoke_test(
         settings.handler,
         sorted(settings.verify_env.items()),
         sorted(events.items()),
+        [digest(layer.read_bytes()) for layer in project.layers],
         interpreter,
         __version__,
     )
@@ -102,7 +103,7 @@ def _run(
         timeout=_TIMEOUT,
         variables=settings.verify_env,
     )
-    trial = Trial(package=package, function=function, architecture=target.architecture)
+    trial = Trial(package=package, function=function, layers=project.layers, architecture=target.architecture)
     with placed(trial, host) as place:
         imported = import_handler(function, place, host.work)
         found = [*judge_import(imported, settings.handler, place.task, changes)]

@@ -18,7 +18,7 @@ _OF_THE_RUNTIME = frozenset(("boto3", "botocore", "s3transfer", "jmespath", "dat
 """Import packages that Lambda's Python runtimes have beside the standard library, in versions that move."""
 
 _LIBRARY = re.compile(r"([^\s/:]+\.so(?:\.[\w.]+)?): cannot open shared object file")
-_STATIC = 'where it is elsewhere on Lambda, in a layer perhaps: verify = "static"'
+_STATIC = 'if a layer has it, `layers` names its zip; if it is elsewhere on Lambda: verify = "static"'
 
 
 def judge_import(imported: Imported, handler: str, task: str, changes: Iterable[Change]) -> Iterator[Finding]:

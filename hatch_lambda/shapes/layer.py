@@ -30,26 +30,25 @@ def make_layer(ingredients: Ingredients) -> Product:
     regular package with its dependencies cannot be told apart from them: raises VerificationError.
     """
     groups = clusters(ingredients)
-    verify.raise_errors(_torn(groups))
+    ingredients.judge(_torn(groups))
     settings = ingredients.project.settings.layer
     spread = _spread(groups, ingredients.dependencies, settings.split)
     artifacts: list[Artifact] = []
-    findings: list[Finding] = []
     for number, chosen in enumerate(spread, start=1):
         mark = f"-{number}" if len(spread) > 1 else ""
         artifact = _write_layer(ingredients, chosen, ingredients.beside(f"-layer{mark}.zip"))
         artifacts.append(artifact)
-        findings += verify.check_zipped(artifact.size, artifact.path.name)
+        ingredients.judge(verify.check_zipped(artifact.size, artifact.path.name))
         artifacts += _write_inputs(ingredients, mark)
     if not spread:
-        findings.append(_no_layer())
+        ingredients.judge([_no_layer()])
     if not ingredients.own.files and artifacts:  # a project that is nothing but its layer
         main, *artifacts = artifacts
     else:
         packed = with_directories(ingredients.own_entries())
         written = archive.write_packed(packed, ingredients.output, ingredients.timestamp)
         main = described("function", written, unzipped=ingredients.own.size)
-    return Product(main=main, others=tuple(artifacts), findings=tuple(findings))
+    return Product(main=main, others=tuple(artifacts))
 
 
 def _write_layer(ingredients: Ingredients, chosen: frozenset[str], output: Path) -> Artifact:

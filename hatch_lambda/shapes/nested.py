@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hatch_lambda.data
-from hatch_lambda import archive, verify
+from hatch_lambda import archive
 from hatch_lambda.model import Finding, Severity
 from hatch_lambda.shapes.cohesion import PROJECT, clusters
 from hatch_lambda.shapes.directories import with_directories
@@ -45,8 +45,7 @@ def make_nested(ingredients: Ingredients) -> Product:
     owners = {file.path: file.distribution or "(no distribution)" for file in ingredients.dependencies}
     nested = {path for path, owner in owners.items() if owner in inside}
     inner = ingredients.work / f"{_LOADER}.zip"
-    findings = tuple(_findings(ingredients, nested, inside))
-    verify.raise_errors(findings)
+    ingredients.judge(_findings(ingredients, nested, inside))
     files = (packed for packed in ingredients.dependency_entries() if packed.entry.name in nested)
     if nested:
         archive.write_packed(files, inner, ingredients.timestamp)
@@ -65,7 +64,6 @@ def make_nested(ingredients: Ingredients) -> Product:
     written = archive.write_packed(with_directories(counted()), ingredients.output, ingredients.timestamp)
     return Product(
         main=described("nested", written, unzipped=sum(sizes)),
-        findings=findings,
         handler=f"{_WRAPPER}.handler" if ingredients.project.settings.handler else None,
     )
 
@@ -94,7 +92,7 @@ def _chosen(ingredients: Ingredients, limit: int) -> set[str]:
         chosen |= group
         excess -= saved[group]
     if excess > 0 and limit:
-        verify.raise_errors([_too_large(limit + excess, limit)])
+        ingredients.judge([_too_large(limit + excess, limit)])
     return chosen
 
 

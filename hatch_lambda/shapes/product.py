@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hatch_lambda import verify
 from hatch_lambda.archive import read_packed
 from hatch_lambda.report import Artifact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from hatch_lambda.archive import Packed, Packer, StoredSection, Timestamp, Written
@@ -36,6 +37,8 @@ class Ingredients:
     timestamp: Timestamp
     inspect: Callable[[Path, str], None] = lambda _path, _content: None
     """Is shown the function's zip, with the digest of its content, before anything takes its place."""
+    judge: Callable[[Iterable[Finding]], None] = verify.raise_errors
+    """Is told what the user should know, and raises VerificationError for errors that are not expected."""
 
     def entries(self) -> Iterator[Packed]:
         """Yield the entries of the function's zip, directories too, compressed, in their order."""
@@ -63,7 +66,6 @@ class Product:
     """What the function is deployed from."""
     others: tuple[Artifact, ...] = ()
     """What else belongs to it."""
-    findings: tuple[Finding, ...] = ()
     handler: str | None = None
     """The handler to tell Lambda, where it is not the one that the settings name."""
 

@@ -106,7 +106,7 @@ def verify_package(path: Path, expected: Told, policy: VerifyPolicy, cache: Cach
         zipped=size,
         runtime=runtime,
         architecture=machine,
-        audit=replace(audited, findings=(*audited.findings, *settle(more, policy.ignore))),
+        audit=replace(audited, findings=settle([*audited.findings, *more], policy.ignore)),
     )
 
 

@@ -281,6 +281,17 @@ def test_without_room_for_it_there_is_none_and_the_next_build_knows(bench, littl
     assert again.findings == first.findings
 
 
+def test_layers_take_room_from_it_and_nothing_is_too_much_for_what_is_nested(bench, little_room):
+    """What is remembered of one build says nothing about another that has more room."""
+    little_room(1 << 20)
+    with zipfile.ZipFile(bench.project / "layer.zip", "w") as archive:
+        archive.writestr("data", bytes(1 << 20))
+    assert bench.build(layers=["layer.zip"]).inputs["interpreter"] == "none"
+    assert bench.build(layers=["layer.zip"], shape="nested").inputs["interpreter"] != "none"
+    assert bench.build(no_cache=True).inputs["interpreter"] != "none"
+    assert bench.build().inputs["interpreter"] != "none"
+
+
 def test_an_edit_or_a_changed_distribution_costs_no_more_than_itself(bench, monkeypatch):
     bench.build()
     compiled = []

@@ -229,7 +229,9 @@ def test_a_member_of_a_workspace_is_a_function(project, tmp_path):
     (member / "pylock.toml").write_text(pylock(third))
     (member / "entry.py").write_text("import third\n" + HANDLER.format("third.NAME"))
     pyproject = project / "pyproject.toml"
-    pyproject.write_text(PYPROJECT + '[tool.lambda-slim.functions.worker]\nmodule = "packages/member"\n')
+    of_the_project = 'layers = ["missing.zip"]\nvendor = ["./missing"]\nwithout-groups = ["missing"]\n'
+    table = PYPROJECT.replace("[tool.lambda-slim]\n", "[tool.lambda-slim]\n" + of_the_project)
+    pyproject.write_text(table + '[tool.lambda-slim.functions.worker]\nmodule = "packages/member"\n')
     made = api.build(project, function="worker")
     assert made.path == project / "dist" / "some_service-3-worker-python3.13-x86_64.zip"
     assert call(unpack(made.path, tmp_path / "task"), handler=made.handler) == "third"

@@ -209,6 +209,7 @@ def test_a_package_that_would_be_torn_apart_is_refused(project):
     api.build(project)
     with pytest.raises(VerificationError, match="HL040: the project and big have files in one import package"):
         api.build(project, shape="layer")
+    assert api.build(project, shape="layer", verify_ignore=["HL040"]).others
 
 
 def test_without_dependencies_there_is_no_layer(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ All wheels are made here, and the runtime is that of the interpreter which runs 
 from __future__ import annotations
 
 import sys
+import zipfile
 
 import pytest
 
@@ -93,6 +94,26 @@ def test_what_the_environment_may_be_to_blame_for_warns(code, build):
 def test_verify_env_gives_what_is_missing(build):
     """As the warning says."""
     assert build("import os\nos.environ['TABLE']\n" + GOOD, verify_env={"TABLE": "x"}) == []
+
+
+def test_layers_bring_what_the_package_does_not(build):
+    """As on Lambda; and another layer is another result."""
+    with pytest.raises(VerificationError, match="layered"):
+        build("import layered\n" + GOOD)
+    layer = build.project / "layer.zip"
+    with zipfile.ZipFile(layer, "w") as archive:
+        archive.writestr("python/layered.py", "")
+    assert build("import layered\n" + GOOD, layers=["layer.zip"]) == []
+    with zipfile.ZipFile(layer, "w") as archive:
+        archive.writestr("python/other.py", "")
+    with pytest.raises(VerificationError, match="layered"):
+        build("import layered\n" + GOOD, layers=["layer.zip"])
+
+
+def test_what_is_expected_is_a_note(build):
+    """Whatever finds it: here it is the last that a build does."""
+    assert build("import nowhere", verify_ignore=["HL130"]) == ["HL130"]
+    assert build.package.is_file()
 
 
 def test_an_unchanged_package_is_not_imported_again(build, monkeypatch):
