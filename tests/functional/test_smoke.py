@@ -27,7 +27,13 @@ pytestmark = pytest.mark.skipif(
 def build(tmp_path, monkeypatch):
     """Give a function that builds a project with one dependency and returns the codes of its findings."""
     monkeypatch.setenv("HATCH_LAMBDA_CACHE_DIR", str(tmp_path / "cache"))
-    files = {"dep/__init__.py": "", "dep/part.py": "", "dep/tests/__init__.py": "", "dep/needed.py": ""}
+    files = {
+        "dep/__init__.py": "",
+        "dep/part.py": "",
+        "dep/tests/__init__.py": "",
+        "dep/needed.py": "",
+        "dep/new.py": "def (:",
+    }
     wheel = make_wheel(tmp_path, "dep", files)
     project = make_project(tmp_path / "project", wheel)
 
@@ -58,7 +64,7 @@ def test_a_package_that_can_be_imported_is_built(build):
         ("import nowhere", {}, "HL130", ["app.py:1", "No module named 'nowhere'"]),
         ("import dep.needed", {"patterns": ["dep/needed.py"]}, "HL130", ['patterns = ["!dep/needed.py"]']),
         ("from dep.part import missing", {}, "HL130", ["cannot import name 'missing'"]),
-        ("def handler(:", {}, "HL132", ["app.py:1", "SyntaxError"]),
+        ("import dep.new", {}, "HL132", ["dep/new.py:1", "SyntaxError"]),
         ("x = 1", {}, "HL133", ["'handler'"]),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", {}, "HL134", ["signal 9"]),
         ("import ctypes; ctypes.CDLL('libnowhere.so.1')", {}, "HL131", ["libnowhere.so.1"]),

@@ -272,6 +272,6 @@ def test_sound_packages_of_ours_have_no_finding(tmp_path):
     wheel = make_wheel(tmp_path / "wheels", "a", {"a/__init__.py": "import importlib.metadata as m\nm.version('a')\n"})
     project = make_project(tmp_path / "project", wheel, settings='handler = "app.handler"')
     (project / "app.py").write_text("import a\n")
-    package = build(project)
+    package = build(project, verify="static")
     assert package.findings == ()
     assert told(package.path) == []
