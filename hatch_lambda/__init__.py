@@ -11,15 +11,28 @@ from typing import TYPE_CHECKING
 from hatch_lambda.lazy import exports
 
 if TYPE_CHECKING:
-    from hatch_lambda.api import build, slim, verify_package, write_report
+    from hatch_lambda.api import build, build_all, clean, explain, rules, slim, verify_package, write_report
     from hatch_lambda.trials import coldstart, invoke
 
-__all__ = ["__version__", "build", "coldstart", "invoke", "slim", "verify_package", "write_report"]
+__all__ = [
+    "__version__",
+    "build",
+    "build_all",
+    "clean",
+    "coldstart",
+    "explain",
+    "invoke",
+    "rules",
+    "slim",
+    "verify_package",
+    "write_report",
+]
 __version__ = "0.1.0"
 __getattr__ = exports(
     __name__,
     {
-        **dict.fromkeys(("build", "slim", "verify_package", "write_report"), "api"),
+        **dict.fromkeys(("build", "build_all", "clean", "explain", "rules"), "api"),
+        **dict.fromkeys(("slim", "verify_package", "write_report"), "api"),
         **dict.fromkeys(("coldstart", "invoke"), "trials"),
     },
 )

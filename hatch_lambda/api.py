@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from hatch_lambda.model import Change, Progress
+    from hatch_lambda.remote import Bucket
     from hatch_lambda.report import Package, Slimmed
     from hatch_lambda.reporting import Written
     from hatch_lambda.savings import Saving
@@ -52,9 +53,9 @@ def build(
     >>> package = build("service", architecture="arm64")  # doctest: +SKIP
     >>> package.path, package.size  # doctest: +SKIP
     """
-    read = one_of(Project.read(Path(project), overrides(settings)), function)
+    read = Project.read(Path(project), overrides(settings))
     cache = Cache(root=None) if no_cache else open_cache(os.environ, read, refresh=refresh)
-    return pipeline.build(read, Source(may_create_lock=True), context(os.environ, cache, progress))
+    return pipeline.build(one_of(read, function), Source(may_create_lock=True), context(os.environ, cache, progress))
 
 
 def build_all(
@@ -73,11 +74,12 @@ def build_all(
     """
     lent = context(os.environ, Cache(root=None))
     tasks: list[tuple[str, Task | HatchLambdaError]] = []
+    buckets: dict[tuple[str, bool], Bucket] = {}
 
     def read_tasks(project: str) -> Iterator[tuple[str, Task | HatchLambdaError]]:
         try:
             read = Project.read(Path(project), overrides(settings))
-            cache = shared or open_cache(os.environ, read, refresh=refresh)
+            cache = shared or open_cache(os.environ, read, refresh=refresh, buckets=buckets)
             for one in functions_of(read, functions):
                 label = f"{project}:{one.function}" if one.function else project
                 yield label, (one, replace(lent, cache=cache))

@@ -16,6 +16,7 @@ from hatch_lambda.target import UNZIPPED_QUOTA
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from hatch_lambda.cache import Cache
     from hatch_lambda.project import Project
     from hatch_lambda.run import Run, Source
 
@@ -151,31 +152,38 @@ class _Attempt:
         )
 
     @cached_property
+    def _bytecode(self) -> compiling.Bytecode | None:
+        """How the dependencies' modules are compiled: they name files as they are on Lambda."""
+        made = self.run.bytecode
+        return made.in_layer() if made is not None and self.run.settings.shape == "layer" else made
+
+    @cached_property
     def _key(self) -> parts.Key:
-        run, settings = self.run, self.run.settings
+        settings = self.run.settings
         return parts.Key(
             wheels=self.chosen.identity,
             target=str(self.project.target),
             policies=(
                 *(build_policy(self.project), slim_policy(settings), strip_policy(settings)),
-                run.bytecode and run.bytecode.policy,
+                self._bytecode and self._bytecode.policy,
             ),
             compression=settings.compression,
             timestamp=self.timestamp,
         )
 
     def _dependencies(self) -> parts.StoredPart | None:
-        stored, crowded = self._kept()
+        cache = self.run.context.cache
+        stored, crowded = self._kept(cache)
         if stored is None and not crowded:
             with parts.making(self._key):
-                stored, crowded = self._kept()
+                stored, crowded = self._kept(replace(cache, remote=None))  # another thread's would be on this machine
                 if stored is None and not crowded:
                     stored = self._make()
         return stored
 
-    def _kept(self) -> tuple[parts.StoredPart | None, bool]:
+    def _kept(self, cache: Cache) -> tuple[parts.StoredPart | None, bool]:
         """Return the part that is kept, or whether it is known to be too large."""
-        cache, key = self.run.context.cache, self._key
+        key = self._key
         if not parts.is_known(cache, key):
             return None, False
         influence = self.run.influence(self.building.result().tree)
@@ -185,7 +193,7 @@ class _Attempt:
 
     def _make(self) -> parts.StoredPart | None:
         """Install, slim, strip, compile and compress the dependencies, and keep the result."""
-        run = replace(self.run, journal=Journal())
+        run = replace(self.run, bytecode=self._bytecode, journal=Journal())
         dependencies = install_dependencies(self.project, self.chosen, run)
         own = self.building.result().tree
         packer = run.packer()

@@ -33,6 +33,10 @@ class Bytecode:
     policy: BytecodePolicy
     executable: Path
 
+    def in_layer(self, folder: str = "python") -> Bytecode:
+        """Return the same for modules in a *folder* of a layer."""
+        return replace(self, policy=replace(self.policy, root=f"{_LAYERS}/{folder}"))
+
     def compiler(self, context: Context, work: Path) -> Compiler:
         """Return what compiles, with results below *work*."""
         return Compiler(
@@ -73,7 +77,7 @@ def for_folder(settings: Settings, runtime: str | None, context: Context, site: 
     made = _find(settings, known, context, folder)
     if site == folder:
         return made
-    return replace(made, policy=replace(made.policy, root=f"{_LAYERS}/{site.relative_to(folder).as_posix()}"))
+    return made.in_layer(site.relative_to(folder).as_posix())
 
 
 def foresee(decisions: Iterable[Decision], settings: Settings, runtime: Runtime) -> tuple[Decision, ...]:

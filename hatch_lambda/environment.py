@@ -6,6 +6,7 @@ import os
 import re
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from hatch_lambda.run import Context
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from hatch_lambda.remote import Bucket
+
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
@@ -32,7 +35,7 @@ def overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
 def context(environment: Mapping[str, str], cache: Cache, progress: Progress | None = None) -> Context:
     """Return what the pipeline has to know about this process."""
     return Context(
-        uv=Uv.find(environment),
+        find_uv=partial(Uv.find, environment),
         cache=cache,
         jobs=cores(),
         today=datetime.now(timezone.utc).date(),
@@ -46,8 +49,17 @@ def cache_of(project: str | os.PathLike[str] = ".") -> Cache:
     return open_cache(os.environ, Project.read(Path(project)))
 
 
-def open_cache(environment: Mapping[str, str], project: Project | None = None, *, refresh: bool = False) -> Cache:
-    """Open the cache: in the folder that ``HATCH_LAMBDA_CACHE_DIR`` names, else the project, else the system."""
+def open_cache(
+    environment: Mapping[str, str],
+    project: Project | None = None,
+    *,
+    refresh: bool = False,
+    buckets: dict[tuple[str, bool], Bucket] | None = None,
+) -> Cache:
+    """Open the cache: in the folder that ``HATCH_LAMBDA_CACHE_DIR`` names, else the project, else the system.
+
+    The *buckets* that were opened before are not opened again.
+    """
     settings = project.settings if project is not None else decode({})
     named = environment.get("HATCH_LAMBDA_CACHE_DIR")
     if named:
@@ -62,7 +74,8 @@ def open_cache(environment: Mapping[str, str], project: Project | None = None, *
     if settings.cache_url is not None:
         from hatch_lambda.remote import Bucket
 
-        remote = Bucket(url=settings.cache_url, may_write=settings.cache_write)
+        known, key = buckets if buckets is not None else {}, (settings.cache_url, settings.cache_write)
+        remote = known.get(key) or known.setdefault(key, Bucket(url=key[0], may_write=key[1]))
     return Cache(root=root, max_size=settings.cache_max_size, refresh=refresh, remote=remote)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hatch_lambda import archive, bytecode, elf, install, slimming, verify
@@ -23,17 +24,22 @@ if TYPE_CHECKING:
     from hatch_lambda.settings import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """What a door lends to the pipeline: everything that is the machine's and the moment's."""
 
-    uv: Uv
+    find_uv: Callable[[], Uv]
     cache: Cache
     jobs: int
     """Threads for stripping and compressing."""
     today: date
     source_date_epoch: int | None
     progress: Progress
+
+    @cached_property
+    def uv(self) -> Uv:
+        """The program uv, which has to be there only for what needs it. Raises MissingToolError."""
+        return self.find_uv()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

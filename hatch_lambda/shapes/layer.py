@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from hatch_lambda.model import File
     from hatch_lambda.report import Artifact
 
 _FOLDER = "python/"
@@ -52,14 +53,14 @@ def make_layer(ingredients: Ingredients) -> Product:
 
 
 def _write_layer(ingredients: Ingredients, chosen: frozenset[str], output: Path) -> Artifact:
-    paths = {file.path: file.size for file in ingredients.dependencies if _owner(file.distribution) in chosen}
+    files = {file.path: file for file in ingredients.dependencies if _owner(file.distribution) in chosen}
     packed = (
-        packed.renamed(_FOLDER + packed.entry.name)
+        packed.renamed(_folder(files[packed.entry.name]) + packed.entry.name)
         for packed in ingredients.dependency_entries()
-        if packed.entry.name in paths
+        if packed.entry.name in files
     )
     written = archive.write_packed(with_directories(packed), output, ingredients.timestamp)
-    return described("layer", written, unzipped=sum(paths.values()))
+    return described("layer", written, unzipped=sum(file.size for file in files.values()))
 
 
 def _write_inputs(ingredients: Ingredients, mark: str) -> Iterator[Artifact]:
@@ -103,6 +104,11 @@ def _spread(groups: Sequence[frozenset[str]], dependencies: Tree, count: int) ->
         lightest = min(range(count), key=lambda number: sum(sizes[owner] for owner in layers[number]))
         layers[lightest] |= group
     return [layer for layer in layers if layer]
+
+
+def _folder(file: File) -> str:
+    """Return the folder of the layer for *file*: a library of no distribution is in ``lib/`` already."""
+    return _FOLDER if file.distribution is not None else ""
 
 
 def _owner(distribution: str | None) -> str:

@@ -59,3 +59,11 @@ def test_it_names_every_exit_code():
     line = re.search(r"Exit codes:.*?\n\n", README, re.DOTALL)
     assert line is not None
     assert codes <= {int(code) for code in re.findall(r"\b(\d+)\b", line[0])}
+
+
+def test_it_names_every_function_of_the_python_api():
+    """And each of them is there."""
+    section = README.partition("### From Python")[2].partition("\n### ")[0]
+    for name in set(hatch_lambda.__all__) - {"__version__"}:
+        assert callable(getattr(hatch_lambda, name))
+        assert f"`{name}`" in section or f"hatch_lambda.{name}(" in section
