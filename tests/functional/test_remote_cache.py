@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hatch_lambda import api, process
+from hatch_lambda import api, process, remote
 from hatch_lambda.cache import digest
 from hatch_lambda.errors import MissingToolError
 from tests.functional.buckets import ACCESS_KEY, SECRET_KEY, closed_port, environment, serving
@@ -30,6 +30,9 @@ def s3():
         yield server
 
 
+OPEN = remote.Bucket
+
+
 class Fleet:
     """Machines that share a bucket and a project, each with a cache of its own."""
 
@@ -40,6 +43,7 @@ class Fleet:
         self.wheels = folder / "wheels"
         files = {"dep/__init__.py": "", "dep/core.py": "X = 1\n" * 9000, "dep/native.so": shared_object()}
         self.project = make_project(folder / "service", make_wheel(self.wheels, "dep", files))
+        (self.project / "app.py").write_text("import dep\n")
         self.fresh = api.build(self.project, no_cache=True).path.read_bytes()
 
     def build(self, machine, *, write=False, **options):
@@ -226,8 +230,20 @@ def test_many_projects_share_what_another_machine_made(fleet, installing_fails):
     fleet.build("ci", write=True)
     second = fleet.folder / "second"
     shutil.copytree(fleet.project, second, ignore=shutil.ignore_patterns("dist"))
-    (second / "app.py").write_text("def handler(event, context):\n    return 'second'\n")
+    (second / "app.py").write_text("import dep\n\ndef handler(event, context):\n    return 'second'\n")
     installing_fails()
     fleet._monkeypatch.setenv("HATCH_LAMBDA_CACHE_DIR", str(fleet.folder / "laptop"))
+    opened = []
+    fleet._monkeypatch.setattr(remote, "Bucket", lambda **given: opened.append(given) or OPEN(**given))
     outcomes = dict(api.build_all([fleet.project, second], jobs=2, cache_url=fleet.url))
     assert [package.from_cache for package in outcomes.values()] == [True, True]
+    assert len(opened) == 1
+
+
+def test_a_bucket_is_asked_once_for_what_it_does_not_have(fleet, monkeypatch):
+    """Each question is a journey."""
+    asked = []
+    get = remote.Bucket.get
+    monkeypatch.setattr(remote.Bucket, "get", lambda bucket, name: asked.append(name) or get(bucket, name))
+    fleet.build("laptop")
+    assert len(asked) == len(set(asked))
