@@ -14,14 +14,13 @@ from hatch_lambda import __version__
 from hatch_lambda.cache import digest
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.interpreter import find
-from hatch_lambda.invoking import Function, Host, Trial
-from hatch_lambda.invoking.machine import obstacle
 from hatch_lambda.model import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from hatch_lambda.invoking import Host
     from hatch_lambda.model import Change
     from hatch_lambda.project import Project
     from hatch_lambda.run import Run
@@ -41,6 +40,7 @@ def smoke_test(
     if mode == "static":
         return []
     from hatch_lambda.invoking.findings import not_tried
+    from hatch_lambda.invoking.machine import Host, obstacle
 
     if settings.handler is None:
         return [not_tried("no handler is set", Severity.WARNING)] if mode is not None else []
@@ -88,6 +88,7 @@ def _events(project: Project) -> dict[str, bytes]:
 def _run(
     package: Path, project: Project, host: Host, events: dict[str, bytes], changes: Sequence[Change]
 ) -> list[Finding]:
+    from hatch_lambda.invoking import Function, Trial
     from hatch_lambda.invoking.client import put_client
     from hatch_lambda.invoking.findings import judge_import, judge_invocations
     from hatch_lambda.invoking.function import Environment

@@ -17,8 +17,9 @@ import botocore.session
 import botocore.validate
 import pytest
 
-from hatch_lambda import api
+from hatch_lambda import api, install
 from hatch_lambda.errors import ArchiveError, ConfigurationError, VerificationError
+from hatch_lambda.model import File, Tree
 from tests.functional.wheels import make_project, make_wheel
 from tests.integration.conftest import interpreter, run_handler, unpack
 
@@ -126,6 +127,25 @@ def test_a_layer_and_its_function_hold_together_what_the_function_alone_holds(pr
     task, opt = unpack(made.path, tmp_path / "task"), unpack(layer.path, tmp_path / "opt")
     assert call(task, opt) == ANSWER
     assert stat.S_IMODE((opt / "python/small/run.sh").stat().st_mode) == 0o755
+
+
+def test_what_is_in_a_layer_is_where_lambda_looks_for_it(project, tmp_path, monkeypatch):
+    """Libraries of no distribution in ``/opt/lib``; and bytecode names files as they are below ``/opt/python``."""
+    library = tmp_path / "libx.so"
+    library.write_bytes(b"")
+
+    def with_extra_files(tree, _):
+        return Tree.of([*tree, File(path="lib/libx.so", source=library, size=0)])
+
+    monkeypatch.setattr(install, "with_extra_files", with_extra_files, raising=False)
+    made = api.build(project, shape="layer", bytecode="include", verify="static")
+    layer = next(other for other in made.others if other.kind == "layer")
+    with zipfile.ZipFile(layer.path) as archive:
+        compiled = archive.read("python/big/__pycache__/__init__.cpython-313.pyc")
+        assert "lib/libx.so" in archive.namelist()
+    assert b"/opt/python/big/__init__.py" in compiled
+    with zipfile.ZipFile(made.path) as archive:
+        assert b"/var/task/app.py" in archive.read("__pycache__/app.cpython-313.pyc")
 
 
 def test_a_layers_bytes_do_not_change_with_the_projects_code(project):
