@@ -5,30 +5,26 @@ It looks into the zip itself, so it says what is really in there, whoever made i
 
 from __future__ import annotations
 
-import re
 import tempfile
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hatch_lambda import install, verify
+from hatch_lambda import verify
 from hatch_lambda.archive.read import unpack
+from hatch_lambda.cache import Cache
 from hatch_lambda.errors import ConfigurationError, MissingToolError, machine_errors
 from hatch_lambda.target import Architecture, Target, runtimes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from packaging.markers import Environment
 
-    from hatch_lambda.model import Finding, Tree
     from hatch_lambda.report import Package
     from hatch_lambda.report.document import Report
 
 DOCUMENT, PAGE, SBOM = "report.json", "report.html", "sbom.cdx.json"
-
-_EXTENSION = re.compile(r".*\.cpython-3(\d+)-(x86_64|aarch64)-linux-gnu\.so")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +74,22 @@ def write_report(
     earlier = _read(previous or folder / DOCUMENT, must_exist=previous is not None)
     made, path = (None, package) if isinstance(package, Path) else (package, package.path)
     with tempfile.TemporaryDirectory(prefix="hatch-lambda-") as work:
-        tree = unpack(path, Path(work) / "package")
+        if made is None:
+            unknown, policy = verify.Told(runtime=None, architecture=None), verify.VerifyPolicy()
+            audited = verify.verify_package(path, unknown, policy, Cache(root=None), Path(work))
+            tree, findings = audited.tree, audited.findings
+            target = verify.Told(runtime=audited.runtime, architecture=audited.architecture)
+        else:
+            tree, findings = unpack(path, Path(work) / "package"), made.findings
+            target = verify.Told(runtime=made.runtime, architecture=made.architecture)
         owners = None if made is None else {file.path: file.distribution for file in made.tree}
         inventory = take_inventory(path, tree, owners=owners, removed=made.metadata if made else {})
-        target = verify.Told(runtime=made.runtime, architecture=made.architecture) if made else _tell_target(tree)
         report = report_of(
             path.name,
             inventory,
             package=made,
             target=target,
-            findings=made.findings if made else [*_findings(tree, inventory.size)],
+            findings=findings,
             imports=None if coldstart is None else import_times(coldstart, inventory.size),
             previous=earlier,
         )
@@ -117,22 +119,6 @@ def _read(path: Path, *, must_exist: bool) -> Report | None:
         raise ConfigurationError(
             f"{path}: not a report of this version of hatch-lambda: {error}", hint="name another file or folder"
         ) from error
-
-
-def _findings(tree: Tree, size: int) -> Iterator[Finding]:
-    yield from verify.check_unzipped(tree)
-    yield from verify.check_zipped(size)
-
-
-def _tell_target(tree: Tree) -> verify.Told:
-    """Tell what a package is for by the tags of its wheels, else by the names of its extension modules."""
-    told = verify.tell_target(install.read_tags(tree))
-    names = Counter(match.groups() for file in tree if (match := _EXTENSION.fullmatch(file.path)))
-    if not names:
-        return told
-    minor, machine = names.most_common(1)[0][0]
-    architecture = next(one.value for one in Architecture if one.machine == machine)
-    return verify.Told(runtime=told.runtime or f"python3.{minor}", architecture=told.architecture or architecture)
 
 
 def _environment(target: verify.Told) -> Environment:

@@ -235,6 +235,17 @@ def test_it_looks_into_what_other_tools_made(tmp_path):
     assert set(components(tmp_path / "report")) == {"some-thing", "space-api"}
 
 
+def test_it_tells_what_an_audit_of_the_zip_finds(tmp_path):
+    """Not only of packages that a build made."""
+    package = make_zip(
+        tmp_path / "a.zip", {"app.py": "", ".env": "KEY=1", "m.cpython-313-darwin.so": b"\xcf\xfa\xed\xfe"}
+    )
+    api.write_report(package, tmp_path / "report")
+    told = {(found["code"], found["severity"]) for found in read(tmp_path / "report")["findings"]}
+    assert told == {(found.code, found.severity.value) for found in api.verify_package(package).findings}
+    assert {code for code, _ in told} >= {"HL108", "HL119"}
+
+
 def test_a_hostile_name_is_only_a_name(tmp_path):
     """Neither markup nor a script may come out of a package."""
     hostile = {
