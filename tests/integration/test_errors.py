@@ -100,7 +100,7 @@ BAD = {
     "damaged lock": Bad(LOCK, ("pylock.toml", "hint: "), lock="lock-version = 1"),
     "sdist only": Bad(
         LOCK,
-        ("no wheel for python3.13-x86_64", "only-source 1.0: there is", "to build, and `sdist` is \"never\"", "hint: "),
+        ("no wheel for python3.13-x86_64", "only-source 1.0: there is", 'to build, and `sdist` is "never"', "hint: "),
         lock="sdist",
         arguments=("-C", "sdist=never"),
     ),
