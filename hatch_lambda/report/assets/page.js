@@ -19,7 +19,9 @@
     const traces = figure.data.map((trace) => {
       if (trace.type === "treemap") {
         const colours = trace.ids.map((id) => (id === trace.ids[0] ? ink : trace.textfont.color));
-        return { ...trace, textfont: { ...trace.textfont, color: colours } };
+        // Of its own, as plotly writes into what it is given.
+        const marker = { ...trace.marker, line: { ...trace.marker.line } };
+        return { ...trace, marker, textfont: { ...trace.textfont, color: colours } };
       }
       const probe = (name) => style(document.querySelector(`.probe .${name}`)).color;
       const colours = { grown: probe(figure.signed ? "more" : "plain"), shrunk: probe("less") };
@@ -69,24 +71,26 @@
     where.textContent =
       `${shown(named(id, "labels"))}: ${named(id, "text")}, ${share.toFixed(1)} % of all, ${named(id, "customdata")}${place}`;
   }
-  function mark() {
-    const width = tree.trace.marker.line.width.map((plain, at) => (tree.trace.ids[at] === below(level)[chosen] ? 4 : plain));
-    const color = width.map((size) => (size > 1 ? "#ffffff" : tree.trace.marker.line.color));
-    return Plotly.restyle(map, { "marker.line.width": [width], "marker.line.color": [color] });
+  function show() {
+    const { ids, marker: { line } } = tree.trace;
+    const at = tree.index.get(below(level)[chosen]);
+    const width = line.width.map((plain, number) => (number === at ? 4 : plain));
+    const color = ids.map((_, number) => (number === at ? "#ffffff" : line.color));
+    return Plotly.restyle(map, { level, "marker.line.width": [width], "marker.line.color": [color] });
   }
   function go(id) {
     level = id;
     chosen = -1;
     tell(id);
     showWay();
-    return Plotly.restyle(map, { level: [id] }).then(mark);
+    return show();
   }
   function choose(step) {
     const choices = below(level);
     if (!choices.length) return;
     chosen = (chosen + step + choices.length) % choices.length;
     tell(choices[chosen], `${chosen + 1} of ${choices.length}`);
-    mark();
+    show();
   }
   frame.addEventListener("keydown", (event) => {
     if (!tree) return;
@@ -118,7 +122,7 @@
     document.getElementById("crumbs").hidden = true;
     if (!figure) return Promise.resolve();
     const { traces, layout } = themed(figure);
-    tree = grow(traces[0]);
+    tree = grow(figure.data[0]);
     level = tree.index.has(level) ? level : tree.top;
     traces[0].level = level;
     chosen = -1;
