@@ -70,7 +70,7 @@ def report_of(  # noqa: PLR0913 - each comes from elsewhere
             for stage in (package.stages if package else ())
         ],
         distributions=_distributions(inventory, removed),
-        rules=_rules(package),
+        rules=_rules(package, removed),
         findings=[
             FindingFacts(
                 code=found.code,
@@ -132,6 +132,7 @@ def _distributions(inventory: Inventory, removed: Iterable[RemovedFile]) -> list
 
 
 def _removed(package: Package | None) -> list[RemovedFile]:
+    """Return what was taken; what was put in, such as bytecode, the stages tell."""
     changes = (
         RemovedFile(
             path=change.path,
@@ -142,17 +143,18 @@ def _removed(package: Package | None) -> list[RemovedFile]:
             distribution=change.distribution,
         )
         for change in (package.changes if package else ())
+        if change.after is None or change.after <= change.before
     )
     return sorted(changes, key=lambda change: (change.path, change.stage))
 
 
-def _rules(package: Package | None) -> list[RuleFacts]:
-    if package is None:
-        return []
+def _rules(package: Package | None, removed: Iterable[RemovedFile]) -> list[RuleFacts]:
     reasons: dict[str, str] = {}
-    for change in package.changes:
+    for change in package.changes if package else ():
         reasons.setdefault(change.rule, change.reason)
-    return [
-        RuleFacts(name=name, reason=reasons[name], files=files, bytes_saved=saved)
-        for name, files, saved in package.by_rule()
-    ]
+    files, saved = Counter[str](), Counter[str]()
+    for one in removed:
+        files[one.rule] += 1
+        saved[one.rule] += one.saved
+    found = (RuleFacts(name=name, reason=reasons[name], files=files[name], bytes_saved=saved[name]) for name in files)
+    return sorted(found, key=lambda rule: (-rule.bytes_saved, rule.name))

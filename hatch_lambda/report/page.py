@@ -91,7 +91,7 @@ def _cards(report: Report) -> str:
         _card("Files", f"{facts.files:,}", note=f"of {len(report.distributions)} distributions"),
     ]
     if report.stages:
-        before = facts.unzipped_bytes + saved
+        before = report.stages[0].bytes
         share = f"{saved * _PERCENT / before:.0f} % of {size(before)}" if saved else "nothing to take"
         cards.append(_card("Removed", size(saved), note=share))
     return "".join(cards)
@@ -102,7 +102,7 @@ def _card(name: str, value: str, meter: tuple[int, int, str] | None = None, note
     if meter is not None:
         amount, quota, what = meter
         note = f"{amount * _PERCENT / quota:.0f} % of {what}, {size(quota)}"
-        bar = f'<meter min="0" max="{quota}" high="{quota}" optimum="0" value="{amount}">{escaped(note)}</meter>'
+        bar = f'<meter max="{max(amount, quota)}" high="{quota}" optimum="0" value="{amount}">{escaped(note)}</meter>'
     return f"<div><dt>{name}</dt><dd>{escaped(value)}{bar}<small>{escaped(note)}</small></dd></div>"
 
 
@@ -188,7 +188,8 @@ def _comparison(comparison: Comparison | None) -> str:
     if comparison is None:
         return nothing("Nothing to compare with. The next report in the same folder says here what grew.")
     counts = (
-        f"{comparison.added:,} files came, {comparison.removed:,} went, {comparison.changed:,} changed"
+        f"{comparison.added:,} file{'s' * (comparison.added != 1)} came, {comparison.removed:,} went,"
+        f" {comparison.changed:,} changed"
         f" since {comparison.file} ({size(comparison.bytes)} zipped, {size(comparison.unzipped_bytes)} unzipped)."
     )
     note = f'<p class="note">{escaped(counts)}</p>'
