@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, given, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hatch_lambda.errors import HatchLambdaError
+    from hatch_lambda.report import Package
+
+    Outcome = tuple[str, Package | HatchLambdaError]
 
 
 @click.command(short_help="Build the packages of projects.")
@@ -20,7 +29,12 @@ from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, given, settings
 @click.option("--no-cache", is_flag=True, help="Keep nothing, and use nothing that is kept.")
 @click.option("--refresh", is_flag=True, help="Make everything anew, and keep that.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Build N projects at a time.")
-@click.option("--report", "report", metavar="DIR", help="Write a report of the package to DIR, too.")
+@click.option(
+    "--report",
+    "report",
+    metavar="DIR",
+    help="Write a report to DIR, too; of each function to DIR/NAME.",
+)
 @JSON
 @QUIET
 @VERBOSE
@@ -60,9 +74,9 @@ def build(
         os.environ["HATCH_LAMBDA_CACHE_DIR"] = cache_dir
     chosen = {"no_cache": no_cache, "refresh": refresh, **given(options)}
     if len(projects) > 1 or (len(functions) != 1 and api.names_of_functions(*projects)):
-        if report is not None:
-            raise click.UsageError("--report names one folder, but there are several functions; choose one")
         outcomes = api.build_all(projects or (".",), functions=functions, jobs=jobs, **chosen)
+        if report is not None:
+            outcomes = _reported(outcomes, report)
         sys.exit(packages(outcomes, as_json=as_json, quiet=quiet))
     with show.progress(quiet=quiet or as_json) as progress:
         package = api.build(*projects, function=next(iter(functions), None), progress=progress, **chosen)
@@ -70,3 +84,18 @@ def build(
     show.package(package, as_json=as_json, quiet=quiet, verbose=verbose)
     if written is not None and not (as_json or quiet):
         show.written(written, as_json=False)
+
+
+def _reported(outcomes: Iterable[Outcome], folder: str) -> Iterator[Outcome]:
+    """Write the report of each function to a folder of its own in *folder*."""
+    from hatch_lambda import api
+    from hatch_lambda.errors import HatchLambdaError
+
+    for label, outcome in outcomes:
+        result = outcome
+        if not isinstance(outcome, HatchLambdaError):
+            try:
+                api.write_report(outcome, Path(folder, outcome.function or ""))
+            except HatchLambdaError as error:
+                result = error
+        yield label, result

@@ -103,6 +103,21 @@ def test_each_function_gets_its_own_package_and_runs(project, tmp_path):
     assert call(task["nothing"]) == "nothing"
 
 
+def test_each_function_gets_its_own_report(project):
+    """In a folder of its name; a report that cannot be written is that function's error."""
+    (project / "made").mkdir()
+    (project / "made" / "plain").write_text("a file")
+    command = [sys.executable, "-m", "hatch_lambda", "build", "--report", "made", "--json"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    told = {one["project"]: one for one in json.loads(done.stdout)}
+    assert done.returncode != 0
+    assert "made/plain" in told[".:plain"]["error"]
+    for name in ("thumbnail", "nothing"):
+        report = json.loads((project / "made" / name / "report.json").read_text())
+        assert report["package"]["sha256"] == told[f".:{name}"]["sha256"]
+        assert (project / "made" / name / "report.html").exists()
+
+
 def test_one_function_is_chosen_by_its_name(project):
     made = build_all(project, functions=["thumbnail", "nothing"])
     assert sorted(made) == ["nothing", "thumbnail"]

@@ -278,6 +278,15 @@ def test_a_cold_start_is_measured_against_a_baseline(shell, run):
     assert (slow["modules"], fast["modules"]) == (2, 1)
     assert any("does not use it" in advice and "imports dep" in advice for advice in told["advice"])
 
+    (run.folder / "times.json").write_text(json.dumps(told))
+    for package, name in ((slow, "slow.zip"), (fast, "fast.zip")):
+        report = ("report", name, "--coldstart", "times.json", "-o", "made")
+        shell.hatch_lambda(*report, cwd=run.folder, **cache)
+        shown = json.loads((run.folder / "made" / "report.json").read_text())["imports"]
+        assert {one["name"]: one["self_ms"] for one in shown} == {
+            one["of"]: one["self_ms"] for one in package["imports"]
+        }
+
     table = shell.hatch_lambda(*measure, "-q", cwd=run.folder, **cache).stdout.splitlines()
     assert table[0].split() == ["package", "baseline"]
     assert any(line.startswith("median start, ms") for line in table)
