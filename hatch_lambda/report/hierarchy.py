@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_FINEST = 2000
+_FINEST = 1000
 """A file is shown by itself if it has this part of all the bytes,"""
 _FINEST_OF_GROUP = 60
 """or this part of its group's: so the count of nodes is bounded, and small groups have details too."""

@@ -293,6 +293,24 @@ def test_an_empty_package_has_a_report_too(tmp_path):
     assert "No distribution is in the package." in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda content: content[: len(content) // 2], "truncated"),
+        (lambda _: b"hello", "not a zip"),
+        (lambda content: content.replace(b"good/name.py", b"../../nam.py"), "leaves the package"),
+    ],
+    ids=["truncated", "no-zip", "traversal"],
+)
+def test_a_zip_that_nobody_should_trust_is_one_clear_line(damage, message, tmp_path):
+    """And no report of it is written."""
+    made = make_zip(tmp_path / "a.zip", {"good/name.py": "X = 1\n" * 99})
+    made.write_bytes(damage(made.read_bytes()))
+    with pytest.raises(HatchLambdaError, match=message):
+        api.write_report(made, tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
 @pytest.mark.parametrize("missing", ["plotly", "cyclonedx"])
 def test_without_the_extra_it_says_how_to_get_it_before_anything_is_built(missing, tmp_path, monkeypatch):
     """A minute's build must not be thrown away for it."""
