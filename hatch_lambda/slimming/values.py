@@ -120,9 +120,10 @@ class Bindings:
         """Read the parameters of a function, whose callers may pass anything."""
         is_lambda = tokens[index].is_name("lambda")
         depth = tokens[index].depth + (not is_lambda)
+        ends = (")", "]", "}") if is_lambda else (")",)  # a function's type parameters stand in brackets before
         before = tokens[index]
         for token in tokens[index + 1 :]:
-            if (token.depth < depth and token.is_operator(")", "]", "}")) or token.kind is Kind.NEWLINE:
+            if (token.depth < depth and token.is_operator(*ends)) or token.kind is Kind.NEWLINE:
                 break
             if is_lambda and token.depth == depth and token.is_operator(":"):
                 break
