@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import msgspec
 
 from hatch_lambda.data import load
+from hatch_lambda.decoding import convert
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.settings import APPENDED, PROJECT_WIDE, TABLE, Settings
 from hatch_lambda.target import Architecture, runtimes
@@ -92,7 +93,7 @@ def _decode(
                 problems += more
                 values[field.name] = inner(**own)
                 continue
-            values[field.name] = msgspec.convert(value, field.type)
+            values[field.name] = convert(value, field.type)
         except msgspec.ValidationError as error:
             problems.append(Problem(where=where(key), what=_explain(key, value, field.type, in_words(error))))
     problems += _unknown_rules(values.get("rules", {}), partial(where, "rules"))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hatch_lambda.cache import digest
+from hatch_lambda.decoding import from_json
 from hatch_lambda.errors import CommandError, MissingToolError
 from hatch_lambda.process import run
 
@@ -101,7 +102,7 @@ def _remembered(cache: Cache, key: str) -> Interpreter | None:
     if payload is None:
         return None
     try:
-        known = msgspec.json.decode(payload, type=_Known)
+        known = from_json(payload, _Known)
         path = Path(known.path)
         return Interpreter(path=path, version=known.version) if _state(path) == known.state else None
     except (msgspec.MsgspecError, OSError):
@@ -132,7 +133,7 @@ def _candidates(wanted: str, uv: Uv, cwd: Path) -> Iterator[tuple[str, str]]:
         yield path.parents[1].name, str(path)
     try:
         listed = uv.run("python", "list", "--only-installed", "--output-format", "json", wanted, cwd=cwd)
-        for row in msgspec.json.decode(listed, type=list[_Listed]):
+        for row in from_json(listed, list[_Listed]):
             if row.path is not None and row.variant == "default":
                 yield row.version, row.path
     except (CommandError, msgspec.MsgspecError):  # a uv that does not know this; the others are left
@@ -149,7 +150,7 @@ def _asked(command: list[str], wanted: str, uv: Uv, cwd: Path) -> Interpreter | 
     """Return the interpreter that *command* starts, by its own word, if it is of the version *wanted* and usable."""
     try:
         output = run([*command, "-I", "-S", "-c", _QUERY], cwd=cwd, environment=uv.environment)
-        answer = msgspec.json.decode(output, type=_Answer)
+        answer = from_json(output, _Answer)
     except (CommandError, MissingToolError, msgspec.MsgspecError):
         return None
     path = Path(answer.path)

@@ -20,6 +20,7 @@ import msgspec
 from hatch_lambda import __version__
 from hatch_lambda.archive import Section, StoredSection
 from hatch_lambda.cache import digest
+from hatch_lambda.decoding import from_msgpack
 from hatch_lambda.model import Change, File, Finding, Tree
 from hatch_lambda.report import StageResult  # noqa: TC001 - msgspec resolves it when it decodes
 from hatch_lambda.verify import Facts  # noqa: TC001 - as above
@@ -135,7 +136,7 @@ def load(cache: Cache, key: Key, influence: str) -> StoredPart | None:
     if document is None or file is None:
         return None
     try:
-        part = msgspec.msgpack.decode(document, type=Part)
+        part = from_msgpack(document, Part)
     except msgspec.MsgspecError:  # whole, but none of ours
         drop(cache, name)
         return None

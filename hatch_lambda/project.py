@@ -14,6 +14,7 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from hatch_lambda import config
+from hatch_lambda.decoding import convert
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.settings import TABLE
 from hatch_lambda.target import Target, highest_runtime, runtimes
@@ -229,7 +230,7 @@ def _wrong_shapes(pyproject: Mapping[str, Any]) -> Iterator[str]:
         if value is None:
             continue
         try:
-            msgspec.convert(value, shape)
+            convert(value, shape)
         except msgspec.ValidationError as error:
             yield f"{path}: {config.in_words(error)}"
         else:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hatch_lambda import verify
 from hatch_lambda.archive.read import unpack
 from hatch_lambda.cache import Cache
+from hatch_lambda.decoding import from_json
 from hatch_lambda.errors import ConfigurationError, MissingToolError, machine_errors
 from hatch_lambda.target import Architecture, Target, runtimes
 
@@ -112,7 +113,7 @@ def _read(path: Path, *, must_exist: bool) -> Report | None:
         return None
     content = path.read_bytes()
     try:
-        return msgspec.json.decode(content, type=Report)
+        return from_json(content, Report)
     except msgspec.MsgspecError as error:
         if not must_exist and content.lstrip()[:1] == b"{" and b'"generator": "hatch-lambda ' in content:
             return None

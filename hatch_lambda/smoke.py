@@ -12,6 +12,7 @@ import msgspec
 
 from hatch_lambda import __version__
 from hatch_lambda.cache import digest
+from hatch_lambda.decoding import from_msgpack
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.interpreter import find
 from hatch_lambda.model import Finding, Severity
@@ -73,7 +74,7 @@ def smoke_test(
         if all(finding.severity is not Severity.ERROR for finding in found):
             run.context.cache.put(_KIND, key, msgspec.msgpack.encode(found))
         return found
-    return msgspec.msgpack.decode(kept, type=list[Finding])
+    return from_msgpack(kept, list[Finding])
 
 
 def _events(project: Project) -> dict[str, bytes]:

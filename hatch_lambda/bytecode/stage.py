@@ -16,6 +16,7 @@ import msgspec
 
 from hatch_lambda.bytecode.plan import plan
 from hatch_lambda.cache import digest
+from hatch_lambda.decoding import from_msgpack
 from hatch_lambda.errors import CommandError
 from hatch_lambda.model import Change, File, Finding, Severity, Stage, Tree
 from hatch_lambda.process import run
@@ -186,7 +187,7 @@ def _kept(key: str, pack: Sequence[_Module], compiler: Compiler) -> dict[Path, s
     if payload is None:
         return None
     try:
-        results = msgspec.msgpack.decode(payload, type=list[_Result])
+        results = from_msgpack(payload, list[_Result])
     except msgspec.MsgspecError:  # whole, but none of ours
         return None
     for module, result in zip(pack, results, strict=True):

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import msgspec
 
 from hatch_lambda.cache import digest
+from hatch_lambda.decoding import from_msgpack
 from hatch_lambda.errors import CommandError, InstallError
 from hatch_lambda.install.engine import ContainerPolicy
 from hatch_lambda.install.fetching import fetch
@@ -166,7 +167,7 @@ def _kept(key: str, bench: Bench) -> Path | None:
     if content is None:
         return None
     try:
-        name, data = msgspec.msgpack.decode(content, type=tuple[str, bytes])
+        name, data = from_msgpack(content, tuple[str, bytes])
     except msgspec.MsgspecError:  # whole, but none of ours
         bench.cache.drop(_WHEELS, key)
         return None

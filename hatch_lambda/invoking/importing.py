@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from hatch_lambda.decoding import from_json
 from hatch_lambda.invoking.environment import variables
 from hatch_lambda.process import Child
 
@@ -104,7 +105,7 @@ def import_handler(function: Function, place: Place, work: Path) -> Imported:
         return Imported(kind="too long", message=f"{_SECONDS:.0f} s")
     text = output.text.decode("utf-8", "replace").strip()
     try:
-        told = msgspec.json.decode(answer.read_bytes(), type=Imported)
+        told = from_json(answer.read_bytes(), Imported)
     except (OSError, msgspec.MsgspecError):
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return Imported(kind="died", message=how, output=text)

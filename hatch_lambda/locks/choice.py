@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hatch_lambda.cache import digest
+from hatch_lambda.decoding import from_json
 from hatch_lambda.locks.fingerprint import fingerprint
 from hatch_lambda.model import Finding, LockedSource, LockedWheel
 from hatch_lambda.redact import has_secret
@@ -78,7 +79,7 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
 def _kept(cache: Cache, key: str) -> Choice | None:
     kept = cache.get(_SELECTIONS, key)
     try:
-        return None if kept is None else msgspec.json.decode(kept, type=Choice)
+        return None if kept is None else from_json(kept, Choice)
     except msgspec.MsgspecError:  # whole, but none of ours
         cache.drop(_SELECTIONS, key)
         return None

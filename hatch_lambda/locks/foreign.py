@@ -13,6 +13,7 @@ import msgspec
 from packaging.markers import InvalidMarker, Marker
 from packaging.utils import canonicalize_name
 
+from hatch_lambda import decoding
 from hatch_lambda.config import in_words
 from hatch_lambda.errors import LockError
 from hatch_lambda.locks.lock import Lock
@@ -55,7 +56,7 @@ def read_toml(request: Request, shape: type[_S], maker: str) -> _S:
 def convert(request: Request, document: object, shape: type[_S], maker: str) -> _S:
     """Return *document* as *shape*. Raises LockError where it has another."""
     try:
-        return msgspec.convert(document, shape)
+        return decoding.convert(document, shape)
     except msgspec.ValidationError as error:
         raise LockError(f"{request.shown}: not as {maker} writes it: {in_words(error)}", hint=f"run {maker}") from error
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from hatch_lambda.decoding import from_json
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.report.document import ImportTime
 
@@ -34,7 +35,7 @@ def import_times(path: Path, zip_bytes: int) -> list[ImportTime]:
     Raises ConfigurationError for a file that has none.
     """
     try:
-        measured = msgspec.json.decode(path.read_bytes(), type=_Measured).packages
+        measured = from_json(path.read_bytes(), _Measured).packages
     except msgspec.MsgspecError:
         measured = []
     if not measured:

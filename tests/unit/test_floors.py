@@ -11,7 +11,7 @@ import hatch_lambda
 
 PACKAGE = Path(hatch_lambda.__file__).parent
 FLOORS = {
-    0: {"errors", "lazy", "redact"},
+    0: {"decoding", "errors", "lazy", "redact"},
     1: {"target", "cache", "workspace", "process", "interpreter", "remote", "gitignore", "data"},
     2: {"settings", "tables", "config", "model", "project", "functions"},
     3: {"locks", "install", "slimming", "elf", "bytecode", "archive"},
@@ -122,6 +122,15 @@ def test_processes_are_started_in_one_place(path):
     lines = [line for name, line in imported(path, TREES[path]) if name.split(".")[0] in {"subprocess", "pty"}]
     lines += [line for name, line in calls(path) if name.startswith(("os.system", "os.exec", "os.spawn", "os.popen"))]
     assert part_of(path) == "process" or lines == []
+
+
+@by_module
+def test_documents_are_decoded_in_one_place(path):
+    """Where one thread waits for another: see there."""
+    decoding = {"msgspec.json.decode", "msgspec.msgpack.decode", "msgspec.toml.decode", "msgspec.convert"}
+    lines = [line for name, line in calls(path) if name in decoding]
+    lines += [line for name, line in imported(path, TREES[path]) if name in decoding]
+    assert part_of(path) == "decoding" or lines == []
 
 
 @by_module
