@@ -12,6 +12,7 @@ whole.
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import sys
 import threading
@@ -23,7 +24,9 @@ _END = Struct("<4s4H2LH")
 _CENTRAL = Struct("<4s6H3L5H2L")
 _LOCAL_SIZE = 30
 _DEFLATED = 8
-_CHUNK = 1 << 20
+_AT_ONCE = 1 << 18
+_CHUNK = 1 << 16
+"""Bytes of a file, and of what it is packed to: small enough that memory is used again, not asked for anew."""
 _MIB = 1 << 20
 _MOST_THREADS = 6
 """Virtual CPUs of the largest function."""
@@ -36,23 +39,23 @@ def unpack(archive: str, parent: str = TEMPORARY) -> str:
     """Unpack *archive* to a folder in *parent* that is named after its content, unless it is there; return that."""
     descriptor = os.open(archive, os.O_RDONLY)
     try:
-        end = os.fstat(descriptor).st_size - _END.size
-        *_, length, offset, _ = _END.unpack(os.pread(descriptor, _END.size, end))
-        directory = os.pread(descriptor, length, offset)
-        folder = f"{parent}/hatch-lambda-{zlib.crc32(directory):08x}{zlib.adler32(directory):08x}"
-        if not os.path.isdir(folder):
-            members = sorted(_members(directory))  # the largest are begun first
-            try:
-                _unpack_once(descriptor, members, folder)
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-                size = sum(member[0] for member in members)
-                raise RuntimeError(
-                    f"{parent} is full: the function's dependencies need {size // _MIB + 1} MB of ephemeral storage"
-                ) from error
+        content = memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
     finally:
         os.close(descriptor)
+    *_, length, offset, _ = _END.unpack_from(content, len(content) - _END.size)
+    directory = bytes(content[offset : offset + length])
+    folder = f"{parent}/hatch-lambda-{zlib.crc32(directory):08x}{zlib.adler32(directory):08x}"
+    if not os.path.isdir(folder):
+        members = sorted(_members(directory))  # the largest are begun first
+        try:
+            _unpack_once(content, members, folder)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            size = sum(member[0] for member in members)
+            raise RuntimeError(
+                f"{parent} is full: the function's dependencies need {size // _MIB + 1} MB of ephemeral storage"
+            ) from error
     return folder
 
 
@@ -71,11 +74,11 @@ def _members(directory: bytes) -> list[Member]:
     return members
 
 
-def _unpack_once(descriptor: int, members: list[Member], folder: str) -> None:
+def _unpack_once(content: memoryview, members: list[Member], folder: str) -> None:
     new = _claim(folder)
     for directory in sorted({os.path.dirname(f"{new}/{member[3]}") for member in members}):
         os.makedirs(directory, exist_ok=True)
-    _write_members(descriptor, list(members), new)
+    _write_members(content, list(members), new)
     try:
         os.rename(new, folder)
     except OSError:
@@ -84,14 +87,14 @@ def _unpack_once(descriptor: int, members: list[Member], folder: str) -> None:
         _remove(new)
 
 
-def _write_members(descriptor: int, members: list[Member], folder: str) -> None:
+def _write_members(content: memoryview, members: list[Member], folder: str) -> None:
     """Write all *members*, on as many threads as there are processors: zlib and the writing leave the lock to them."""
     problems: list[BaseException] = []
 
     def work() -> None:
         try:
             while members and not problems:
-                _write(descriptor, members.pop(), folder)
+                _write(content, members.pop(), folder)
         except IndexError:  # another thread took the last
             pass
         except BaseException as problem:  # noqa: BLE001 - raised below, in the thread that waits
@@ -136,7 +139,7 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _write(descriptor: int, member: Member, folder: str) -> None:
+def _write(content: memoryview, member: Member, folder: str) -> None:
     size, packed, method, path, offset, executable = member
     target = f"{folder}/{path}"
     try:
@@ -144,29 +147,24 @@ def _write(descriptor: int, member: Member, folder: str) -> None:
             return
     except OSError:
         pass
+    data = content[offset : offset + packed]
     output = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o755 if executable else 0o644)
     try:
-        if method == _DEFLATED and size <= _CHUNK:
-            _write_all(output, zlib.decompress(os.pread(descriptor, packed, offset), -zlib.MAX_WBITS, size))
-            return
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS) if method == _DEFLATED else None
-        end = offset + packed
-        while offset < end:
-            data = os.pread(descriptor, min(_CHUNK, end - offset), offset)
-            if not data:
-                raise OSError(errno.EIO, "the inner archive is truncated", path)
-            offset += len(data)
-            while data and inflate is not None:
-                _write_all(output, inflate.decompress(data, _CHUNK * 4))
-                data = inflate.unconsumed_tail
+        if method != _DEFLATED:
             _write_all(output, data)
-        if inflate is not None and not inflate.eof:
-            raise OSError(errno.EIO, "the inner archive is damaged", path)
+        elif size <= _AT_ONCE:
+            _write_all(output, zlib.decompress(data, -zlib.MAX_WBITS, size))
+        else:
+            inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+            for start in range(0, packed, _CHUNK):
+                _write_all(output, inflate.decompress(data[start : start + _CHUNK]))
+            if not inflate.eof:
+                raise OSError(errno.EIO, "the inner archive is damaged", path)
     finally:
         os.close(output)
 
 
-def _write_all(output: int, data: bytes) -> None:
+def _write_all(output: int, data: bytes | memoryview) -> None:
     while data:
         written = os.write(output, data)
         if written == len(data):
