@@ -36,9 +36,14 @@ class Problem:
 def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Settings:
     """Decode the table, with *overrides* that a door was given in place of the same keys.
 
-    An override that is None was not given. Raises ConfigurationError that lists every problem at once.
+    An override that is None was not given; one like ``layer.split`` leaves the other keys of that table alone.
+    Raises ConfigurationError that lists every problem at once.
     """
-    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    given: dict[str, Any] = {}
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            key, *inner = name.split(".")
+            given[key] = _within(given.get(key, table.get(key)), inner, value)
 
     def where(key: str, *inner: str) -> str:
         place = ".".join([key, *inner])
@@ -53,6 +58,15 @@ def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None)
             hint=None if given else f"the keys of [{TABLE}] are described by `hatch-lambda schema`",
         )
     return Settings(**values)
+
+
+def _within(before: object, keys: Sequence[str], value: object) -> object:
+    """Return what is *before* with *value* at the dotted key *keys* in it."""
+    if not keys:
+        return value
+    table = dict(before) if isinstance(before, dict) else {}
+    table[keys[0]] = _within(table.get(keys[0]), keys[1:], value)
+    return table
 
 
 def merged(table: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The package as one wheel for its platform (PEP 427), to be installed with ``pip install --no-compile --no-deps --target``."""
+"""The package as one wheel for its platform (PEP 427), for ``pip install --no-compile --no-deps --target``."""
 
 from __future__ import annotations
 

@@ -173,6 +173,16 @@ def test_an_override_hides_what_was_wrong_in_the_table():
     assert decode({"runtime": "python2"}, {"runtime": "python3.13"}).runtime == "python3.13"
 
 
+def test_one_key_of_a_table_can_be_given():
+    table = {"layer": {"name": "deps", "split": 3}}
+    given = {"layer.split": 2, "rules.py-typed": True, "layer.description": "All"}
+    settings = decode(table, given)
+    assert (settings.layer.name, settings.layer.split, settings.layer.description) == ("deps", 2, "All")
+    assert settings.rules == {"py-typed": True}
+    assert table == {"layer": {"name": "deps", "split": 3}}
+    assert problems({}, {"layer.spilt": 2}) == ["option `layer.spilt`: there is no such key; did you mean 'split'?"]
+
+
 @pytest.mark.parametrize("overrides", [{"runtime": "python2"}, {"strip": 3}, {"colour": 1}])
 def test_a_wrong_option_is_not_blamed_on_the_table(overrides):
     (line,) = problems({}, overrides)
