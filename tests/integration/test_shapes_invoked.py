@@ -182,3 +182,24 @@ def test_bytecode_is_still_in_use_where_a_shape_was_put(shape, build, shop, shel
         program = "import sys; sys.path.insert(0, sys.argv[1]); import idna; print(idna.encode('a.b').decode())"
         done = shell.run(python313, "-I", "-S", "-B", "-c", program, target, cwd=shop)
         assert done.stdout == "a.b\n"
+
+
+def test_the_backend_makes_a_split_layer_that_answers(shop, shell, invoke, tmp_path):
+    """The front end's settings reach inner tables, and leave their other keys alone."""
+    files = {
+        "pyproject.toml": PYPROJECT.partition("[tool.uv]")[0]
+        + '[build-system]\nrequires = ["hatchling", "hatch-lambda"]\nbuild-backend = "hatch_lambda.backend"\n'
+        + '[tool.hatch.build.targets.wheel]\nonly-include = ["app.py"]\n'
+        + '[tool.lambda-slim]\nruntime = "python3.13"\nhandler = "app.handler"\nlayer = { name = "deps" }\n',
+        "app.py": HANDLER,
+    }
+    for path, text in files.items():
+        (tmp_path / path).write_text(text)
+    shell.uv("lock", "--quiet", cwd=tmp_path)
+    settings = ("-C", "lambda.shape=layer", "-C", "lambda.layer.split=2")
+    shell.uv("build", "--quiet", "--wheel", *settings, cwd=tmp_path)
+    stem = tmp_path / "dist" / "shop-1.0-python3.13-x86_64"
+    names = {json.loads(path.read_text())["LayerName"] for path in stem.parent.glob("*.json")}
+    assert names == {"deps-1", "deps-2"}
+    layers = [f"{stem}-layer-{number}.zip" for number in (1, 2)]
+    assert invoke(f"{stem}.zip", "app.handler", *layers)["name"] == NAME
