@@ -1,8 +1,8 @@
 """Compare the loader of ``shape = "nested"`` with that of serverless-python-requirements.
 
 Run it by ``python -m tests.benchmarks.nested``. Both unpack the same dependencies (numpy, scipy, scikit-learn as they
-are after slimming) in fresh processes, turn by turn; the least of each. The last row nests what a package has to nest that is
-too large by a quarter.
+are after slimming) in fresh processes, turn by turn; the least of each counts. The last row nests what a package has
+to nest that is too large by a quarter.
 """
 
 from __future__ import annotations
