@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_lambda import verify
-from hatch_lambda.archive.read import unpack
+from hatch_lambda.archive import unpack
 from hatch_lambda.cache import Cache
 from hatch_lambda.decoding import from_json
 from hatch_lambda.errors import ConfigurationError, MissingToolError, machine_errors

@@ -22,7 +22,9 @@ from hatch_lambda.archive.writer import (
 from hatch_lambda.lazy import exports
 
 if TYPE_CHECKING:
-    from hatch_lambda.archive.read import ReadEntry, entries, unpack, with_owners
+    from hatch_lambda.archive.extract import unpack
+    from hatch_lambda.archive.owners import with_owners
+    from hatch_lambda.archive.read import ReadEntry, entries
 
 __all__ = [
     "Compression",
@@ -48,4 +50,4 @@ __all__ = [
     "write_packed",
     "write_section",
 ]
-__getattr__ = exports(__name__, dict.fromkeys(("ReadEntry", "entries", "unpack", "with_owners"), "read"))
+__getattr__ = exports(__name__, {"ReadEntry": "read", "entries": "read", "unpack": "extract", "with_owners": "owners"})

@@ -6,23 +6,20 @@ entries) is checked before it does.
 
 from __future__ import annotations
 
-import csv
 import io
 import posixpath
 import re
-import shutil
 import stat
 import struct
 import zipfile
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
 from hatch_lambda.archive.format import DEFLATED, STORED
 from hatch_lambda.errors import ArchiveError
-from hatch_lambda.model import File, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,9 +33,9 @@ MOST_DIRECTORY_BYTES = 32 << 20
 DEEPEST = 64
 """Folders that a name may go down."""
 
-_CHUNK = 1 << 20
-_LOCAL_SIZE = 30
+LOCAL_SIZE = 30
 """Bytes of a local header without its name."""
+
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR_SIZE = 20
 """Bytes of the record that tells of a zip64 record before it."""
@@ -50,8 +47,6 @@ _BEST_RATIO = 1032
 """How often smaller deflate can make anything: 258 bytes in 2 bits."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SHOWN = 80
-_RECORD = re.compile(r"(?:(.*)/)?([^/]+)\.dist-info/RECORD")
-_DIST_INFO = re.compile(r"(?:.*/)?([^/]+)\.dist-info/[^/]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,44 +86,12 @@ def entries(path: Path) -> tuple[ReadEntry, ...]:
     package or occur twice, overlapping entries, more than could be unpacked), and for what Lambda cannot unpack
     either (encryption, other methods than deflate).
     """
-    with _opened(path) as archive:
-        return _checked(path, archive)
-
-
-def unpack(path: Path, folder: Path) -> Tree:
-    """Unpack the zip at *path* into *folder*, which is empty or not there yet, and return its files.
-
-    Symbolic links are passed over; ``entries`` lists them. Files become readable whatever their mode says. Each
-    belongs to the distribution whose RECORD lists it, if any. Raises ArchiveError as ``entries`` does, and for
-    content that is not what its headers say.
-    """
-    files = []
-    with _opened(path) as archive:
-        listed = _checked(path, archive)
-        try:
-            for directory in {entry.path if entry.is_directory else posixpath.dirname(entry.path) for entry in listed}:
-                (folder / directory).mkdir(parents=True, exist_ok=True)
-            for entry, info in zip(listed, archive.infolist(), strict=True):
-                if entry.is_directory or entry.is_symlink:
-                    continue
-                executable = bool((entry.mode or 0) & 0o111)
-                destination = folder / entry.path
-                with archive.open(info) as content, destination.open("xb") as stream:
-                    shutil.copyfileobj(content, stream, _CHUNK)
-                    if stream.tell() != entry.size:
-                        raise _refusal(path, f"{_shown(entry.name)} has not the size that its header says")
-                destination.chmod(0o755 if executable else 0o644)
-                files.append(File(path=entry.path, source=destination, size=entry.size, executable=executable))
-        except OSError as error:
-            raise ArchiveError(
-                f"{path}: cannot be unpacked: {error.filename or folder}: {error.strerror}",
-                hint="check the free space where temporary files are, and the names in the zip",
-            ) from error
-    return with_owners(files)
+    with opened(path) as archive:
+        return checked(path, archive)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open the zip at *path* once its directory is known to be readable in bounded memory."""
     try:
         with path.open("rb") as stream:
@@ -137,9 +100,9 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
                 with zipfile.ZipFile(stream) as archive:
                     yield archive
             except NotImplementedError as error:
-                raise _refusal(path, f"the zip needs what Lambda does not have: {error}") from error
+                raise refusal(path, f"the zip needs what Lambda does not have: {error}") from error
             except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, OverflowError) as error:
-                raise _refusal(path, f"the zip is damaged: {str(error)[:_SHOWN] or 'it ends too early'}") from error
+                raise refusal(path, f"the zip is damaged: {str(error)[:_SHOWN] or 'it ends too early'}") from error
     except OSError as error:
         raise ArchiveError(f"{path}: {error.strerror or error}", hint="name a zip that is there") from error
 
@@ -153,39 +116,39 @@ def _check_end(path: Path, stream: IO[bytes]) -> None:
     tail = stream.read()
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < _END.size:
-        raise _refusal(path, "the zip is truncated: it has no end" if is_zip else "this is not a zip")
+        raise refusal(path, "the zip is truncated: it has no end" if is_zip else "this is not a zip")
     end = start + at
     *_, length, _, _ = _END.unpack_from(tail, at)
     stream.seek(max(0, end - _LOCATOR_SIZE - _END_64.size))
     record = stream.read(end - stream.tell())
     if record.startswith(b"PK\6\7", -_LOCATOR_SIZE):
         if len(record) < _LOCATOR_SIZE + _END_64.size or not record.startswith(b"PK\6\6"):
-            raise _refusal(path, "the zip is damaged: its zip64 record is not where it belongs")
+            raise refusal(path, "the zip is damaged: its zip64 record is not where it belongs")
         *_, length, _ = _END_64.unpack_from(record)
         end -= len(record)
     if length > end:
-        raise _refusal(path, "the zip is truncated: its directory is not whole")
+        raise refusal(path, "the zip is truncated: its directory is not whole")
     stream.seek(end - length)
     if length > MOST_DIRECTORY_BYTES or stream.read(length).count(b"PK\1\2") > MOST_ENTRIES:
-        raise _refusal(path, f"the zip has more than {MOST_ENTRIES} entries, or very long names")
+        raise refusal(path, f"the zip has more than {MOST_ENTRIES} entries, or very long names")
     stream.seek(0)
 
 
-def _checked(path: Path, archive: zipfile.ZipFile) -> tuple[ReadEntry, ...]:
+def checked(path: Path, archive: zipfile.ZipFile) -> tuple[ReadEntry, ...]:
     """Return the entries of *archive*, once none of them is an attempt on who unpacks it."""
     infos = archive.infolist()
     listed = tuple(map(_entry, infos))
     for entry in listed:
         if problem := _problem(entry):
-            raise _refusal(path, f"{_shown(entry.name)} {problem}")
+            raise refusal(path, f"{shown(entry.name)} {problem}")
     _refuse_clashes(path, listed)
     total = sum(entry.size for entry in listed)
     if total > MOST_BYTES:
-        raise _refusal(path, f"unpacked the zip would have {total} bytes; Lambda takes a fourth of {MOST_BYTES}")
-    extents = sorted((info.header_offset, info.compress_size + _LOCAL_SIZE, info.orig_filename) for info in infos)
+        raise refusal(path, f"unpacked the zip would have {total} bytes; Lambda takes a fourth of {MOST_BYTES}")
+    extents = sorted((info.header_offset, info.compress_size + LOCAL_SIZE, info.orig_filename) for info in infos)
     for (offset, extent, name), (following, _, _) in pairwise([*extents, (archive.start_dir, 0, "")]):
         if offset + extent > following:
-            raise _refusal(path, f"{_shown(name)} overlaps what follows it in the zip")
+            raise refusal(path, f"{shown(name)} overlaps what follows it in the zip")
     return listed
 
 
@@ -232,48 +195,18 @@ def _refuse_clashes(path: Path, listed: Iterable[ReadEntry]) -> None:
         if entry.is_directory:
             folders.add(entry.path)
         elif entry.path in files:
-            raise _refusal(path, f"{_shown(entry.name)} is in the zip twice")
+            raise refusal(path, f"{shown(entry.name)} is in the zip twice")
         else:
             files.add(entry.path)
     if both := files & folders:
-        raise _refusal(path, f"{_shown(min(both))} is a file and a folder at once")
+        raise refusal(path, f"{shown(min(both))} is a file and a folder at once")
 
 
-def with_owners(files: Iterable[File]) -> Tree:
-    """Return *files* as a tree that says whose each is, by the RECORDs, and by their folder for metadata itself."""
-    return Tree.of(_owned(files))
-
-
-def _owned(files: Iterable[File]) -> Iterator[File]:
-    from packaging.utils import canonicalize_name
-
-    listed = {file.path: file for file in files}
-    owners: dict[str, str] = {}
-    for path, file in listed.items():
-        if match := _RECORD.fullmatch(path):
-            site, folder = match.groups()
-            owner = canonicalize_name(folder.rsplit("-", 1)[0])
-            for row in _rows(file):
-                owners.setdefault(posixpath.normpath(posixpath.join(site or "", row)), owner)
-    for path, file in listed.items():
-        known = owners.get(path)
-        if known is None and (match := _DIST_INFO.fullmatch(path)):
-            known = canonicalize_name(match[1].rsplit("-", 1)[0])
-        yield replace(file, distribution=known) if known else file
-
-
-def _rows(record: File) -> list[str]:
-    text = record.source.read_bytes().decode("utf-8", errors="replace")
-    try:
-        return [row[0] for row in csv.reader(io.StringIO(text)) if row]
-    except csv.Error:  # it is no list of files, which is nobody's harm
-        return []
-
-
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """Return a name as a message can have it, whatever is in it."""
     return repr(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…")
 
 
-def _refusal(path: Path, problem: str) -> ArchiveError:
+def refusal(path: Path, problem: str) -> ArchiveError:
+    """Return the error that the zip at *path* has a *problem*."""
     return ArchiveError(f"{path}: {problem}", hint="make the package anew, with a tool that you trust")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import stat
 import struct
@@ -11,12 +12,13 @@ import tempfile
 import tracemalloc
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hatch_lambda.archive import entries, read, unpack
+from hatch_lambda.archive import entries, extract, read, unpack
 from hatch_lambda.errors import ArchiveError
 
 END = struct.Struct("<4s4H2LH")
@@ -80,6 +82,14 @@ def both(data, local, central, form, value):
     return patched(patched(data, b"PK\3\4", local, form, value), b"PK\1\2", central, form, value)
 
 
+@pytest.fixture(params=["whole", "in pieces"])
+def way(request, monkeypatch):
+    """Unpack entries in both ways: as those of usual size are, and as the largest."""
+    if request.param == "in pieces":
+        monkeypatch.setattr(extract, "_LARGEST", -1)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_package_comes_back_whole_with_its_modes_and_owners(reading, method):
     tree = reading(zipped(method=method))
@@ -189,6 +199,7 @@ def test_more_than_can_be_unpacked_is_refused_before_anything_is(reading, tmp_pa
     assert not (tmp_path / "inside").exists()
 
 
+@pytest.mark.usefixtures("way")
 def test_content_is_never_larger_than_its_header_says(reading):
     """Its size is in the header; the memory that reading takes does not depend on what the data would become."""
     data = both(zipped({"a": bytes(50 << 20)}), 22, 24, "<L", 1000)
@@ -233,6 +244,41 @@ def test_a_zip64_record_that_lies_is_refused(reading):
     assert "not where it belongs" in refusal(reading, data[:-22] + locator + data[-22:])
 
 
+def test_content_behind_an_empty_file_is_noticed(reading):
+    """As other programs would unpack it."""
+    data = both(both(zipped({"a": b"hidden" * 100}), 22, 24, "<L", 0), 14, 16, "<L", 0)
+    assert refusal(reading, data) == "the zip is damaged: 'a' is not what was packed"
+
+
+def test_many_files_come_back_in_their_order_whoever_unpacked_them(reading):
+    files = {f"{number % 7}/{number}.py": b"%d\n" % number for number in range(1000)}
+    assert [(file.path, file.source.read_bytes()) for file in reading(zipped(files))] == sorted(files.items())
+
+
+@pytest.mark.parametrize(("at", "told"), [(0, "there is no header of"), (30, "has another name in its header")])
+def test_a_header_that_differs_from_the_directory_is_noticed(reading, at, told):
+    data = bytearray(zipped({"a": b"x"}))
+    data[at] ^= 1
+    assert told in refusal(reading, bytes(data))
+
+
+def test_content_that_reaches_into_what_follows_is_refused(reading):
+    """By a header with more behind its name than the directory knows of."""
+    data = patched(zipped({"a": b"x" * 100, "b": b"y" * 100}, zipfile.ZIP_STORED), b"PK\3\4", 28, "<H", 60)
+    assert refusal(reading, data).endswith("overlaps what follows it in the zip")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no umask")
+def test_files_are_readable_whatever_the_umask(reading):
+    before = os.umask(0o077)
+    try:
+        tree = reading(zipped())
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(file.source.stat().st_mode) for file in tree} == {0o644, 0o755}
+
+
+@pytest.mark.usefixtures("way")
 def test_content_that_was_damaged_is_noticed(reading):
     data = bytearray(zipped(method=zipfile.ZIP_STORED))
     data[40] ^= 1
@@ -261,6 +307,12 @@ def test_noise_with_an_end_is_a_package_or_one_clear_line(noise, end):
 
 
 def _survives(data):
+    for largest in (1 << 20, -1):
+        with mock.patch.object(extract, "_LARGEST", largest):
+            _survives_once(data)
+
+
+def _survives_once(data):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.zip")
         path.write_bytes(data)
