@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hatch_lambda import archive, compiling, install, locks, parts, verify
+from hatch_lambda import archive, bytecode, compiling, install, locks, parts, verify
 from hatch_lambda.model import Tree
 from hatch_lambda.policies import build_policy, lock_policy, project_policy, slim_policy, strip_policy
 from hatch_lambda.report.journal import Journal
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from hatch_lambda.cache import Cache
+    from hatch_lambda.model import Finding
     from hatch_lambda.project import Project
     from hatch_lambda.run import Run, Source
 
@@ -37,6 +38,8 @@ class Taken:
     """The locked wheels as a ``pylock.toml``; None where there are none."""
     interpreter: str
     """The version that compiled the modules, or ``none``."""
+    syntax: tuple[Finding, ...] | None
+    """What that found wrong with the project's own."""
 
 
 def take(project: Project, source: Source, timestamp: archive.Timestamp, run: Run) -> Taken:
@@ -54,7 +57,7 @@ def take(project: Project, source: Source, timestamp: archive.Timestamp, run: Ru
         chosen = choose(project, source, run)
         run.journal.findings += chosen.findings
         options = asking.result()
-        for number, bytecode in enumerate(options, start=1):
+        for number, option in enumerate(options, start=1):
             work = run.work / f"attempt-{number}"
             work.mkdir()
             attempt = _Attempt(
@@ -62,7 +65,7 @@ def take(project: Project, source: Source, timestamp: archive.Timestamp, run: Ru
                 chosen=chosen,
                 timestamp=timestamp,
                 building=building,
-                run=replace(run, work=work, bytecode=bytecode, journal=Journal()),
+                run=replace(run, work=work, bytecode=option, journal=Journal()),
                 room=_room(project) if number < len(options) else None,
             )
             taken = attempt.take()
@@ -137,6 +140,8 @@ class _Attempt:
         dependencies, own = stored.part.tree(stored.file), self.building.result()
         run.journal.mark("install", own.tree)
         own_tree = run.slim_project(own.tree, dependencies)
+        syntax = tuple(found for found in run.journal.findings if found.code == bytecode.NOT_PYTHON)
+        run.journal.findings[:] = (found for found in run.journal.findings if found not in syntax)
         own_tree = install.set_apart(own_tree, dependencies, stored.part.digests())
         tree = Tree.of([*dependencies, *own_tree])
         if self._is_too_much(tree):
@@ -149,6 +154,7 @@ class _Attempt:
             lock=self.chosen.lock,
             pinned=self.chosen.pinned,
             interpreter=run.bytecode.policy.interpreter if run.bytecode is not None else "none",
+            syntax=syntax if run.bytecode is not None else None,
         )
 
     @cached_property

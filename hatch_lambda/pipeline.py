@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from hatch_lambda.settings import Settings
 
 
+_OF_THE_ZIP = frozenset({"zip", "import", "invoke"})
+"""Stages whose size is the zip's."""
+
+
 @machine_errors()
 def build(project: Project, source: Source, context: Context) -> Package:
     """Build the package of *project*, check it, and only then put it in its place."""
@@ -53,12 +57,12 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         dependencies = stored.part.tree(stored.file)
         requests = slimming.check_requests(own.tree, dependencies, slim_policy(project.settings))
         facts = stored.part.facts + verify.collect(own_tree, target.markers)
-        audited = _audit(project, tree, facts, context)
+        audited = _audit(project, taken, facts, context)
         run.judge([*requests, *audited.findings])
 
         def inspect(package: Path, content_sha256: str) -> None:
             journal.mark("zip", own_tree)
-            run.judge(smoke_test(package, content_sha256, project, run, journal.changes))
+            run.judge(smoke_test(package, content_sha256, project, run, tree))
 
         version = own.version or project.version
         ingredients = shapes.Ingredients(
@@ -79,7 +83,9 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         except archive.DamagedSectionError:
             parts.drop(context.cache, stored.key)
             raise
-    journal.stages[-1] = replace(journal.stages[-1], size=made.main.size)
+    journal.stages = [
+        replace(stage, size=made.main.size) if stage.name in _OF_THE_ZIP else stage for stage in journal.stages
+    ]
     run.judge(verify.check_zipped(made.main.size if made.main.sha256 else 0))
     return Package(
         tree=tree,
@@ -185,15 +191,16 @@ def resolve_lock(project: Project, source: Source, context: Context, work: Path)
     return locks.read(collect.locked(project, source), collect.lock_policy_of(project, source), context.uv, work)
 
 
-def _audit(project: Project, tree: Tree, facts: verify.Facts, context: Context) -> verify.Audit:
+def _audit(project: Project, taken: collect.Taken, facts: verify.Facts, context: Context) -> verify.Audit:
     """Judge the package by what is known of its files."""
     layers = verify.read_layers(project.layers)
     subject = verify.Subject(
-        tree=tree,
+        tree=taken.tree,
         facts=facts,
         runtime=project.target.runtime,
         architecture=project.target.architecture,
         elsewhere=frozenset().union(*(layer.paths for layer in layers)),
+        syntax=taken.syntax,
     )
     return verify.audit(subject, verify_policy(project.settings), layers, context.cache)
 

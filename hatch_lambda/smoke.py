@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_lambda.invoking import Host
-    from hatch_lambda.model import Change
+    from hatch_lambda.model import Change, Tree
     from hatch_lambda.project import Project
     from hatch_lambda.run import Run
 
@@ -32,10 +32,8 @@ _MEMORY, _TIMEOUT = 10240, 120.0
 
 
 @machine_errors()
-def smoke_test(
-    package: Path, content_sha256: str, project: Project, run: Run, changes: Sequence[Change]
-) -> list[Finding]:
-    """Run *package* as ``verify`` says, or return why it was not; *changes* explain what is missing."""
+def smoke_test(package: Path, content_sha256: str, project: Project, run: Run, tree: Tree) -> list[Finding]:
+    """Run *package*, which has the files of *tree*, as ``verify`` says, or return why it was not."""
     settings = project.settings
     mode = settings.verify
     if mode == "static":
@@ -52,7 +50,9 @@ def smoke_test(
     host.work.mkdir()
     problem, version = obstacle(project.target), project.target.runtime.version
     may_download = mode is not None and problem is None
-    interpreter = find(version, host.uv, host.cache, cwd=host.work, download=may_download)
+    interpreter = None
+    if problem is None or mode is not None:
+        interpreter = find(version, host.uv, host.cache, cwd=host.work, download=may_download)
     if problem is None and interpreter is None:
         problem = f"there is no CPython {version} on this machine (`uv python install {version}`)"
     if problem is not None and mode is None:
@@ -68,13 +68,16 @@ def smoke_test(
         __version__,
     )
     kept = run.context.cache.get(_KIND, key)
-    if kept is None:
-        run.context.progress.start("invoke" if events else "import", 0)
-        found = _run(package, project, host, events, changes)
+    stage = "invoke" if events else "import"
+    if kept is not None:
+        found = from_msgpack(kept, list[Finding])
+    else:
+        run.context.progress.start(stage, 0)
+        found = _run(package, project, host, events, run.journal.changes)
         if all(finding.severity is not Severity.ERROR for finding in found):
             run.context.cache.put(_KIND, key, msgspec.msgpack.encode(found))
-        return found
-    return from_msgpack(kept, list[Finding])
+    run.journal.mark(stage, tree)
+    return found
 
 
 def _events(project: Project) -> dict[str, bytes]:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from hatch_lambda.bytecode.plan import BytecodePolicy, Compilation, plan
-from hatch_lambda.bytecode.stage import REASON, RULE, Compiler, compile_tree
+from hatch_lambda.bytecode.stage import NOT_PYTHON, REASON, RULE, Compiler, compile_tree
 
-__all__ = ["REASON", "RULE", "BytecodePolicy", "Compilation", "Compiler", "compile_tree", "plan"]
+__all__ = ["NOT_PYTHON", "REASON", "RULE", "BytecodePolicy", "Compilation", "Compiler", "compile_tree", "plan"]

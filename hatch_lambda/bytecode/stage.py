@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 RULE = "compile"
 REASON = "bytecode, so that no cold start has to make it"
 NOT_COMPILED = "HL022"
+NOT_PYTHON = "HL113"
+"""For modules of the project itself: nobody but its owner can mend them."""
 
 _KIND = "bytecode"
 _WORKER = Path(__file__).with_name("worker.py")
@@ -74,7 +76,8 @@ def compile_tree(
     """Add the bytecode of the modules of *tree*, or put it in their place.
 
     It is valid whatever the date of the source (PEP 552, "unchecked hash"). What does not compile stays as it is,
-    with a finding that says why: files for other versions of Python, templates.
+    with a finding that says why: files for other versions of Python, templates. In the project's own that is worth
+    a warning, or more.
     """
     compilations = list(plan(tree, policy))
     if not compilations:
@@ -119,6 +122,13 @@ def _added(made: File, before: File | None) -> Change:
 
 
 def _finding(source: File, reason: str, policy: BytecodePolicy) -> Finding:
+    if source.project and reason.startswith("SyntaxError: "):
+        return Finding(
+            code=NOT_PYTHON,
+            severity=Severity.WARNING,
+            message=f"is not Python {policy.interpreter}: {reason}",
+            path=source.path,
+        )
     return Finding(
         code=NOT_COMPILED,
         severity=Severity.NOTE,

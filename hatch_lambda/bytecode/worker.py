@@ -95,7 +95,7 @@ def _reason(source: str, filename: str, optimize: int, destination: str) -> str 
         with open(source, "rb") as stream:  # noqa: PTH123 - pathlib would take longer to import than many modules to compile
             content = pyc(stream.read(), filename, optimize)
     except SyntaxError as error:
-        return error.msg + (f" (line {error.lineno})" if error.lineno else "")
+        return f"SyntaxError: {error.msg}" + (f" (line {error.lineno})" if error.lineno else "")
     except (ValueError, OverflowError, RecursionError, MemoryError) as error:
         return str(error) or type(error).__name__
     with open(destination, "wb") as stream:  # noqa: PTH123

@@ -27,7 +27,7 @@ class StageResult:
     name: str
     files: int
     size: int
-    """Bytes of the files, unzipped; after the last stage of a build, of the zip."""
+    """Bytes of the files, unzipped; from a build's stage zip on, of the zip."""
     seconds: float
 
     @classmethod

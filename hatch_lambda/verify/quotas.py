@@ -59,7 +59,7 @@ def check_zipped(size: int, name: str = "the zip") -> Iterator[Finding]:
     if size > DIRECT_UPLOAD_QUOTA:
         yield Finding(
             code="HL002",
-            severity=Severity.WARNING,
+            severity=Severity.NOTE,
             message=f"{name} has {_above(size, _MB)} MB; a direct upload takes {DIRECT_UPLOAD_QUOTA // _MB} MB",
             hint="upload it through S3, or leave out what the function does not use",
         )

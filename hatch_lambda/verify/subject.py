@@ -13,7 +13,7 @@ from hatch_lambda.verify.facts import Facts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hatch_lambda.model import Tree
+    from hatch_lambda.model import Finding, Tree
     from hatch_lambda.target import Architecture, Runtime
 
 _SITE = re.compile(r"python/(?:lib/python3\.\d+/site-packages/)?")
@@ -29,6 +29,8 @@ class Subject:
     architecture: Architecture | None = None
     elsewhere: frozenset[str] = frozenset()
     """Paths of the files that layers add, as they are below ``/opt``."""
+    syntax: tuple[Finding, ...] | None = None
+    """What the runtime's own interpreter found when it compiled the project's modules; None where it did not."""
 
     @cached_property
     def paths(self) -> frozenset[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hatch_lambda.cache import digest
@@ -19,13 +21,20 @@ if TYPE_CHECKING:
 
 
 def check_syntax(subject: Subject, handler: str | None, cache: Cache) -> Iterator[Finding]:
-    """Find modules of the project that cannot be compiled, where this interpreter is of the target's version.
+    """Find modules of the project that cannot be compiled, by the runtime's interpreter or this one if it is such.
 
     Only the handler's module is sure to be imported; others may be templates.
     """
+    stem = (handler or "").rpartition(".")[0].replace(".", "/")
+    found = subject.syntax if subject.syntax is not None else _compiled_here(subject, cache)
+    for finding in found:
+        is_handler = finding.path in {f"{stem}.py", f"{stem}/__init__.py"}
+        yield replace(finding, severity=Severity.ERROR) if is_handler else finding
+
+
+def _compiled_here(subject: Subject, cache: Cache) -> Iterator[Finding]:
     if not _is_ours(subject.runtime):
         return
-    stem = (handler or "").rpartition(".")[0].replace(".", "/")
     for file in subject.tree:
         if not file.path.endswith(".py") or file.distribution is not None or not _is_own(file, subject):
             continue
@@ -36,12 +45,11 @@ def check_syntax(subject: Subject, handler: str | None, cache: Cache) -> Iterato
         if (problem := _problem(text, file.path)) is None:
             cache.put("syntax", key, b"")
             continue
-        is_handler = file.path in {f"{stem}.py", f"{stem}/__init__.py"}
         yield Finding(
             code="HL113",
-            severity=Severity.ERROR if is_handler else Severity.WARNING,
+            severity=Severity.WARNING,
             path=file.path,
-            message=f"is not Python {sys.version_info[0]}.{sys.version_info[1]}: {problem}",
+            message=f"is not Python {platform.python_version()}: {problem}",
         )
 
 
@@ -60,7 +68,7 @@ def _problem(text: bytes, path: str) -> str | None:
             warnings.simplefilter("ignore")
             compile(text, path, "exec", dont_inherit=True)
     except SyntaxError as error:
-        return f"line {error.lineno}: {error.msg}"
+        return f"SyntaxError: {error.msg}" + (f" (line {error.lineno})" if error.lineno else "")
     except (ValueError, RecursionError, MemoryError) as error:
         return str(error) or "it is nested too deeply"
     return None

@@ -27,6 +27,7 @@ from tests.functional.wheels import make_project, make_wheel
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 HEADER = 16
+OWN = {"app.py", "odd.py", "template.py"}
 MODULES = """\
 '''What is hard to write the same way twice.'''
 import os.path as path, sys
@@ -236,6 +237,32 @@ def test_what_does_not_compile_is_told_in_a_note_and_what_is_odd_is_not(bench, c
     again = bench.build(bytecode="include")
     assert again.from_cache
     assert again.findings == package.findings
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.13"])
+def test_a_module_of_the_project_that_is_no_python_of_the_target_is_a_warning_and_the_handlers_an_error(
+    bench, version, tmp_path
+):
+    """Whichever Python hatch-lambda itself runs on; and the audit hears it of the compiler, once."""
+    found(version, tmp_path)
+    target = {"runtime": f"python{version}", "verify": "static"}
+    (bench.project / "template.py").write_text("{{ name }} = \n")
+    (bench.project / "odd.py").write_text("def odd(x):\n    return x in {None, 1}\n")
+
+    def told(package):
+        return [(one.code, one.severity.value, one.path) for one in package.findings if one.path in OWN]
+
+    odd = [("HL022", "note", "odd.py")] if version == "3.10" else []
+    for _ in range(2):
+        assert told(bench.build(**target)) == [*odd, ("HL113", "warning", "template.py")]
+    assert ("HL113", "note", "template.py") in told(bench.build(**target, verify_ignore=["HL113"]))
+
+    (bench.project / "app.py").write_text("def handler(:\n")
+    assert ("HL113", "warning", "app.py") in told(bench.build(**target))
+    with pytest.raises(
+        HatchLambdaError, match=r"HL113: app\.py: is not Python 3\.\d+\.\d+: SyntaxError: .* \(line 1\)"
+    ):
+        bench.build(**target, handler="app.handler")
 
 
 @pytest.mark.parametrize(("optimize", "assertion", "docstring"), [(0, True, True), (1, False, True), (2, False, False)])

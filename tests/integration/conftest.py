@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -125,9 +126,17 @@ def run_handler(python: str, task: Path, handler: str, event: str = "{}") -> str
     return done.stdout
 
 
-def locked_copy(shell: Shell, source: Path, folder: Path) -> Path:
-    """Copy a project and lock it: locks carry addresses, so none is committed."""
+def locked_copy(shell: Shell, source: Path, folder: Path, requires_python: str | None = None) -> Path:
+    """Copy a project and lock it, for other versions of Python if they are named.
+
+    Locks carry addresses, so none is committed.
+    """
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("uv.lock", "dist", "__pycache__"))
+    if requires_python is not None:
+        settings = folder / "pyproject.toml"
+        text = settings.read_text(encoding="utf-8")
+        changed = re.sub("(?m)^requires-python = .*$", f'requires-python = "{requires_python}"', text)
+        settings.write_text(changed, encoding="utf-8")
     shell.uv("lock", "--quiet", cwd=folder)
     return folder
 

@@ -95,10 +95,10 @@ def test_an_empty_package_is_an_error():
     assert codes(check_unzipped(Tree(()))) == [("HL008", "error")]
 
 
-def test_a_zip_that_needs_s3_is_a_warning():
+def test_a_zip_that_needs_s3_is_told_in_a_note():
     assert list(check_zipped(DIRECT_UPLOAD_QUOTA)) == []
     (finding,) = check_zipped(DIRECT_UPLOAD_QUOTA + 1)
-    assert (finding.code, finding.severity) == ("HL002", Severity.WARNING)
+    assert (finding.code, finding.severity) == ("HL002", Severity.NOTE)
     assert finding.message == "the zip has 50.1 MB; a direct upload takes 50 MB"
 
 

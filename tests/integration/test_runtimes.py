@@ -1,0 +1,65 @@
+"""The reference workloads and the sample project under every runtime, as AWS's own client runs them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.integration.conftest import REPOSITORY, WORKLOADS, interpreter, locked_copy
+
+pytestmark = pytest.mark.registry
+
+RUNTIMES = ("python3.10", "python3.11", "python3.12", "python3.13")
+PROJECTS = (*sorted(path.name for path in WORKLOADS.iterdir()), "sample")
+WITHOUT_WHEELS: dict[tuple[str, str], str] = {}
+"""Why some are refused: locked versions that have no wheel for the runtime."""
+SHORT = {("sample", "python3.10"), ("web", "python3.12")}
+"""What is tried in every run of the tests; python3.13 is tried by those of the workloads and of the sample."""
+
+
+@pytest.fixture(scope="module")
+def copies(shell, tmp_path_factory):
+    """Give a function that returns a copy of a project, locked for all runtimes at once."""
+    made = {}
+
+    def copy(name):
+        if name not in made:
+            folder = tmp_path_factory.mktemp("runtimes") / name
+            source = REPOSITORY / "sample_project" if name == "sample" else WORKLOADS / name
+            made[name] = locked_copy(shell, source, folder, requires_python=">=3.10,<3.14")
+        return made[name]
+
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("project", "runtime"),
+    [
+        pytest.param(project, runtime, marks=[] if (project, runtime) in SHORT else pytest.mark.slow)
+        for project in PROJECTS
+        for runtime in RUNTIMES
+    ],
+)
+def test_a_package_passes_every_check_and_answers_on_each_runtime(project, runtime, copies, shell):
+    """With the default settings: bytecode where there is room, imported by its build, invoked by AWS's client."""
+    interpreter(runtime.removeprefix("python"))
+    folder = copies(project)
+    package = f"{runtime}.zip"
+    command = ("build", "--json", "--runtime", runtime, "-o", package)
+    built = shell.hatch_lambda(*command, cwd=folder, check=False)
+    if refusal := WITHOUT_WHEELS.get((project, runtime)):
+        assert (built.returncode, refusal in built.stderr) == (4, True)
+        return
+
+    assert built.returncode == 0, built.stderr
+    told = json.loads(built.stdout)
+    assert [finding for finding in told["findings"] if finding["severity"] != "note"] == []
+    assert "import" in [stage["name"] for stage in told["stages"]]
+    assert not {"HL021", "HL136"} & {finding["code"] for finding in told["findings"]}
+    verified = shell.hatch_lambda("verify", "--json", "--project", ".", package, cwd=folder)
+    assert [finding for finding in json.loads(verified.stdout)["findings"] if finding["severity"] != "note"] == []
+    event = ("-e", "events/create_thumbnail.json") if project == "sample" else ()
+    options = ("--runtime", runtime, "--memory", "1024", "--timeout", "120", *event)
+    answer = json.loads(shell.hatch_lambda("invoke", "-q", package, *options, cwd=folder).stdout)
+    assert answer.get("ok") is True or answer.get("statusCode") == 201
