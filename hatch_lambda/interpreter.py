@@ -6,8 +6,10 @@ environment that is switched on. Of several patch releases it is the newest.
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from hatch_lambda.cache import Cache
     from hatch_lambda.process import Uv
 
-_KIND = "interpreters"
+_KIND, _MISSING = "interpreters", "no-interpreters"
 
 _QUERY = """
 import json, platform, sys
@@ -77,15 +79,22 @@ def find(wanted: str, uv: Uv, cache: Cache, *, cwd: Path, download: bool = True)
     """Return a CPython of the version *wanted* (``3.13``, or exactly ``3.13.7``); None where there is none.
 
     With *download*, uv fetches one that is not there, as far as its configuration allows. What was found is
-    remembered for as long as the file of the interpreter stays as it is.
+    remembered for as long as the file of the interpreter stays as it is; and that there is none, for as long as
+    nothing came to the places where one would be.
     """
     key = digest(wanted)
     found = _remembered(cache, key)
-    if found is None:
-        found = next(_usable(wanted, uv, cwd), None) or (_fetched(wanted, uv, cwd) if download else None)
-        if found is not None:
-            known = _Known(path=str(found.path), version=found.version, state=_state(found.path))
-            cache.put(_KIND, key, msgspec.json.encode(known))
+    if found is not None:
+        return found
+    nowhere = digest(wanted, uv.executable, _places(uv))
+    if not download and cache.get(_MISSING, nowhere) is not None:
+        return None
+    found = next(_usable(wanted, uv, cwd), None) or (_fetched(wanted, uv, cwd) if download else None)
+    if found is not None:
+        known = _Known(path=str(found.path), version=found.version, state=_state(found.path))
+        cache.put(_KIND, key, msgspec.json.encode(known))
+    elif not download:
+        cache.put(_MISSING, nowhere, b"")
     return found
 
 
@@ -113,6 +122,24 @@ def _state(path: Path) -> tuple[int, ...]:
     """Return what changes when another interpreter takes the place of the one at *path*."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _places(uv: Uv) -> list[tuple[str, int]]:
+    """Return the folders in which interpreters appear, and when something last came or went there."""
+    home = Path(uv.environment.get("HOME") or uv.environment.get("USERPROFILE") or "")
+    data = Path(uv.environment.get("XDG_DATA_HOME") or home / ".local" / "share")
+    folders = [
+        *filter(None, uv.environment.get("PATH", "").split(os.pathsep)),
+        uv.environment.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python",
+        Path(uv.environment.get("APPDATA") or data, "uv", "data", "python"),
+        Path(uv.environment.get("PYENV_ROOT") or home / ".pyenv", "versions"),
+        *(sys.executable, uv.environment.get("VIRTUAL_ENV", sys.prefix)),
+    ]
+    found = []
+    for folder in folders:
+        with suppress(OSError):
+            found.append((str(folder), Path(folder).stat().st_mtime_ns))
+    return found
 
 
 def _usable(wanted: str, uv: Uv, cwd: Path) -> Iterator[Interpreter]:

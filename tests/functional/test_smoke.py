@@ -32,7 +32,7 @@ def build(tmp_path, monkeypatch):
         "dep/part.py": "",
         "dep/tests/__init__.py": "",
         "dep/needed.py": "",
-        "dep/new.py": "def (:",
+        "dep/bad.py": "def f(:",
     }
     wheel = make_wheel(tmp_path, "dep", files)
     project = make_project(tmp_path / "project", wheel)
@@ -64,7 +64,8 @@ def test_a_package_that_can_be_imported_is_built(build):
         ("import nowhere", {}, "HL130", ["app.py:1", "No module named 'nowhere'"]),
         ("import dep.needed", {"patterns": ["dep/needed.py"]}, "HL130", ['patterns = ["!dep/needed.py"]']),
         ("from dep.part import missing", {}, "HL130", ["cannot import name 'missing'"]),
-        ("import dep.new", {}, "HL132", ["dep/new.py:1", "SyntaxError"]),
+        ("def handler(:", {}, "HL113", ["app.py", "SyntaxError", "(line 1)"]),
+        ("import dep.bad", {}, "HL132", ["dep/bad.py:1", "SyntaxError"]),
         ("x = 1", {}, "HL133", ["'handler'"]),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", {}, "HL134", ["signal 9"]),
         ("import ctypes; ctypes.CDLL('libnowhere.so.1')", {}, "HL131", ["libnowhere.so.1"]),

@@ -136,3 +136,25 @@ def test_a_uv_that_cannot_list_leaves_the_others(tmp_path, cache, output):
     uv = Uv.find({"UV": str(program(tmp_path / "uv", f"echo '{output}'")), "HOME": str(tmp_path)})
     python(tmp_path / ".pyenv" / "versions" / "3.8.7" / "bin" / "python3.8", "3.8.7")
     assert found("3.8", uv, cache, tmp_path) == ("python3.8", "3.8.7")
+
+
+@POSIX_ONLY
+def test_that_there_is_none_is_remembered_until_something_comes_to_where_it_would_be(tmp_path, cache):
+    """So that a build that can do without spends no time on looking."""
+    log = tmp_path / "log"
+    rows = [("3.8.1", python(tmp_path / "broken", "3.8.1", usable=False, log=log), {})]
+    uv = listing(tmp_path, *rows)
+    (tmp_path / ".pyenv" / "versions").mkdir(parents=True)
+    for _ in range(3):
+        assert found("3.8", uv, cache, tmp_path, download=False) is None
+    assert log.read_text().count("asked") == 1
+    python(tmp_path / ".pyenv" / "versions" / "3.8.2" / "bin" / "python3.8", "3.8.2")
+    assert found("3.8", uv, cache, tmp_path, download=False) == ("python3.8", "3.8.2")
+
+
+@POSIX_ONLY
+def test_that_there_is_none_does_not_keep_uv_from_fetching_one(tmp_path, cache):
+    fetched = python(tmp_path / "fetched", "3.8.3")
+    uv = listing(tmp_path, fetched=fetched)
+    assert found("3.8", uv, cache, tmp_path, download=False) is None
+    assert found("3.8", uv, cache, tmp_path) == ("fetched", "3.8.3")
