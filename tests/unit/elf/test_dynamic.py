@@ -1,0 +1,70 @@
+"""What an object asks of the loader is read as the loader reads it."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+import sys
+
+import pytest
+
+from hatch_lambda.elf.dynamic import linkage
+
+WEAK = 2
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """Give an object of gcc that needs two versions of one library, and where the flags of each are."""
+    if shutil.which("gcc") is None or not sys.platform.startswith("linux"):
+        pytest.skip("there is no gcc for ELF objects")
+    folder = tmp_path_factory.mktemp("versions")
+    versions = "V_1.0 { global: old; };\nV_2.0 { global: new; } V_1.0;\n"
+    (folder / "versions.map").write_text(versions)
+    (folder / "library.c").write_text("int old(void) { return 1; } int new(void) { return 2; }")
+    (folder / "user.c").write_text("int old(void); int new(void); int both(void) { return old() + new(); }")
+    options = ["gcc", "-shared", "-fPIC", "-nostdlib"]
+    library = ["-Wl,--version-script=versions.map", "-Wl,-soname,libv.so.1", "-o", "libv.so", "library.c"]
+    subprocess.run([*options, *library], cwd=folder, check=True)
+    subprocess.run([*options, "-o", "user.so", "user.c", "-L.", "-lv"], cwd=folder, check=True)
+    content = (folder / "user.so").read_bytes()
+    return content, _flags(content)
+
+
+def _flags(content):
+    """Return where ``vna_flags`` is of each version that an object needs, by pyelftools."""
+    import io
+
+    from elftools.elf.elffile import ELFFile
+
+    section = ELFFile(io.BytesIO(content)).get_section_by_name(".gnu.version_r")
+    ((needed, versions),) = [(needed, list(versions)) for needed, versions in section.iter_versions()]
+    places, at = {}, section["sh_offset"] + needed["vn_aux"]
+    for version in versions:
+        places[version.name] = at + 4
+        at += version["vna_next"]
+    return places
+
+
+def versions(content):
+    return linkage(memoryview(content), "user.so").versions
+
+
+def test_the_highest_version_of_a_family_is_told(compiled):
+    content, places = compiled
+    assert set(places) == {"V_1.0", "V_2.0"}
+    assert versions(content) == (("libv.so.1", "V_2.0"),)
+
+
+@pytest.mark.parametrize(
+    ("weak", "left"),
+    [({"V_2.0"}, [("libv.so.1", "V_1.0")]), ({"V_1.0"}, [("libv.so.1", "V_2.0")]), ({"V_1.0", "V_2.0"}, [])],
+)
+def test_a_weak_version_may_be_missing(compiled, weak, left):
+    """The loader says nothing where all references to it are weak (VER_FLG_WEAK; elf/dl-version.c of glibc)."""
+    content, places = compiled
+    patched = bytearray(content)
+    for name in weak:
+        struct.pack_into("<H", patched, places[name], WEAK)
+    assert list(versions(bytes(patched))) == left
