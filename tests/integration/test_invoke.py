@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from tests.integration.conftest import REPOSITORY, interpreter, locked_copy
+from tests.integration.conftest import interpreter
 
 pytestmark = pytest.mark.registry
 
@@ -91,7 +91,9 @@ def document(done):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize(
+    "version", ["3.10", *(pytest.param(version, marks=pytest.mark.slow) for version in ("3.11", "3.12")), "3.13"]
+)
 def test_a_handler_runs_under_each_runtime(version, run):
     """With its interpreter, Lambda's context, and several events in one process."""
     interpreter(version)
@@ -299,32 +301,3 @@ def test_a_package_that_does_not_start_has_no_cold_start(shell, run):
     )
     assert done.returncode == 7
     assert "Runtime.ImportModuleError" in done.stderr
-
-
-@pytest.fixture(scope="module")
-def sample(shell, tmp_path_factory):
-    """Give a locked copy of the sample project."""
-    return locked_copy(shell, REPOSITORY / "sample_project", tmp_path_factory.mktemp("sample") / "sample")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("version", ["3.12", "3.13"])
-def test_the_sample_project_answers_its_event_under_each_runtime(version, shell, sample, run):
-    """Imported by the build, and invoked with what it has in `events`. Pillow has no wheel for older ones."""
-    interpreter(version)
-    cache = {"HATCH_LAMBDA_CACHE_DIR": str(run.folder / "cache")}
-    shell.hatch_lambda("build", "-q", "--runtime", f"python{version}", "-o", "app.zip", cwd=sample, **cache)
-
-    options = (
-        "--runtime",
-        f"python{version}",
-        "--memory",
-        "512",
-        "--timeout",
-        "60",
-        "-e",
-        "events/create_thumbnail.json",
-    )
-    done = shell.hatch_lambda("invoke", "app.zip", *options, cwd=sample, **cache)
-
-    assert json.loads(done.stdout)["statusCode"] == 201

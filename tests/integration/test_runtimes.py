@@ -57,7 +57,7 @@ def test_a_package_passes_every_check_and_answers_on_each_runtime(project, runti
     assert [finding for finding in told["findings"] if finding["severity"] != "note"] == []
     assert "import" in [stage["name"] for stage in told["stages"]]
     assert not {"HL021", "HL136"} & {finding["code"] for finding in told["findings"]}
-    verified = shell.hatch_lambda("verify", "--json", "--project", ".", package, cwd=folder)
+    verified = shell.hatch_lambda("verify", "--json", "--runtime", runtime, "--project", ".", package, cwd=folder)
     assert [finding for finding in json.loads(verified.stdout)["findings"] if finding["severity"] != "note"] == []
     event = ("-e", "events/create_thumbnail.json") if project == "sample" else ()
     options = ("--runtime", runtime, "--memory", "1024", "--timeout", "120", *event)
