@@ -98,6 +98,17 @@ def find(wanted: str, uv: Uv, cache: Cache, *, cwd: Path, download: bool = True)
     return found
 
 
+def nearby(wanted: str, uv: Uv, cache: Cache) -> Path | None:
+    """Return one of the version *wanted* that can be told without starting anything; None where that takes more.
+
+    It is for what any patch release does for, and is not asked whether it is what it is said to be.
+    """
+    if (remembered := _remembered(cache, digest(wanted))) is not None:
+        return remembered.path
+    fitting = [(_numbers(version), path) for version, path in _at_hand(wanted, uv) if _fits(version, wanted)]
+    return Path(max(fitting)[1]) if fitting else None
+
+
 def missing(wanted: str, purpose: str, otherwise: str) -> MissingToolError:
     """Return the error that there is no CPython of the version *wanted*; *otherwise* tells how to do without."""
     return MissingToolError(
@@ -152,12 +163,8 @@ def _usable(wanted: str, uv: Uv, cwd: Path) -> Iterator[Interpreter]:
 
 
 def _candidates(wanted: str, uv: Uv, cwd: Path) -> Iterator[tuple[str, str]]:
-    """Yield versions and paths: what uv lists, what pyenv has behind its shims, and what runs this."""
-    yield platform.python_version(), sys.executable
-    root = uv.environment.get("PYENV_ROOT") or Path(uv.environment.get("HOME", "")) / ".pyenv"
-    minor = ".".join(wanted.split(".")[:2])
-    for path in Path(root, "versions").glob(f"{minor}.*/bin/python{minor}"):
-        yield path.parents[1].name, str(path)
+    """Yield versions and paths: what is at hand, and what uv lists."""
+    yield from _at_hand(wanted, uv)
     try:
         listed = uv.run("python", "list", "--only-installed", "--output-format", "json", wanted, cwd=cwd)
         for row in from_json(listed, list[_Listed]):
@@ -165,6 +172,15 @@ def _candidates(wanted: str, uv: Uv, cwd: Path) -> Iterator[tuple[str, str]]:
                 yield row.version, row.path
     except (CommandError, msgspec.MsgspecError):  # a uv that does not know this; the others are left
         return
+
+
+def _at_hand(wanted: str, uv: Uv) -> Iterator[tuple[str, str]]:
+    """Yield versions and paths: what runs this, and what pyenv has behind its shims."""
+    yield platform.python_version(), sys.executable
+    root = uv.environment.get("PYENV_ROOT") or Path(uv.environment.get("HOME", "")) / ".pyenv"
+    minor = ".".join(wanted.split(".")[:2])
+    for path in Path(root, "versions").glob(f"{minor}.*/bin/python{minor}"):
+        yield path.parents[1].name, str(path)
 
 
 def _fetched(wanted: str, uv: Uv, cwd: Path) -> Interpreter | None:

@@ -10,6 +10,7 @@ import deflate
 from hatch_lambda import __version__, archive, collect, compiling, install, locks, parts, shapes, slimming, verify
 from hatch_lambda.cache import Cache
 from hatch_lambda.errors import machine_errors
+from hatch_lambda.interpreter import nearby
 from hatch_lambda.model import Finding, Severity, Tree
 from hatch_lambda.policies import project_policy, slim_policy, verify_policy
 from hatch_lambda.report import Package, Slimmed
@@ -188,7 +189,10 @@ def slim_directory(
 
 def resolve_lock(project: Project, source: Source, context: Context, work: Path) -> locks.Lock:
     """Read the lock of *project*, as far as this door may."""
-    return locks.read(collect.locked(project, source), collect.lock_policy_of(project, source), context.uv, work)
+    python = nearby("{}.{}".format(*project.target.runtime.python_version), context.uv, context.cache)
+    return locks.read(
+        collect.locked(project, source), collect.lock_policy_of(project, source), context.uv, work, python
+    )
 
 
 def _audit(project: Project, taken: collect.Taken, facts: verify.Facts, context: Context) -> verify.Audit:

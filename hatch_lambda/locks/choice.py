@@ -51,13 +51,14 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
     key = fingerprint(project, target, policy, uv)
     if key is not None and (kept := _kept(cache, key)) is not None:
         return kept
+    from hatch_lambda.interpreter import nearby
     from hatch_lambda.locks.exclusion import moving
     from hatch_lambda.locks.pylock import pinned
     from hatch_lambda.locks.reading import read
     from hatch_lambda.locks.selection import select
     from hatch_lambda.locks.vendored import vendored_wheels
 
-    lock = read(project, policy, uv, workspace)
+    lock = read(project, policy, uv, workspace, nearby("{}.{}".format(*target.runtime.python_version), uv, cache))
     vendored = vendored_wheels(project, target, policy)
     instead = {wheel.name for wheel in vendored}
     chosen = [locked for locked in select(lock, project, target, policy) if locked.name not in instead]

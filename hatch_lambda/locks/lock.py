@@ -84,6 +84,8 @@ class Request:
     policy: LockPolicy
     uv: Uv
     workspace: Path
+    python: Path | None = None
+    """An interpreter of the target's version, where one is at hand: uv would have to look for one."""
 
     @property
     def shown(self) -> str:

@@ -35,8 +35,10 @@ FORMATS: Mapping[str, Callable[[Request], Lock]] = {
 """How to read each format, by the name that its file usually has; the first that is found is taken."""
 
 
-def read(project: Project, policy: LockPolicy, uv: Uv, workspace: Path) -> Lock:
+def read(project: Project, policy: LockPolicy, uv: Uv, workspace: Path, python: Path | None = None) -> Lock:
     """Return the project's lock in its normal form; *workspace* is a folder for what is made on the way.
+
+    *python* is an interpreter of the target's version, for uv, where one is at hand.
 
     Raises LockError where there is no lock and none may be made, where it is stale, and where it cannot be
     read, and ConfigurationError where the settings name a file, an extra or a group that is not there.
@@ -47,7 +49,7 @@ def read(project: Project, policy: LockPolicy, uv: Uv, workspace: Path) -> Lock:
         path = workspace_root(project) / "uv.lock"
         request = Request(path=path, project=project, policy=policy, uv=uv, workspace=workspace)
         return _create(request) if _has_requirements(project) else _none(request)
-    request = Request(path=found.path, project=project, policy=policy, uv=uv, workspace=workspace)
+    request = Request(path=found.path, project=project, policy=policy, uv=uv, workspace=workspace, python=python)
     lock = exclude(format_of(found.path)(request), request)
     # What an sdist carries was compared with the project when it was resolved, and may be that of a folder alone.
     vouched = lock.vouched or (policy.function is not None and found.path.name == policy.resolved_name)

@@ -102,17 +102,27 @@ def _export(request: Request) -> str | CommandError:
 
 
 def _check(request: Request) -> _Opinion:
-    """Ask uv whether the lock fits the project; 150 ms, of which most is spent on finding an interpreter.
+    """Ask uv whether the lock fits the project: 30 ms with an interpreter at hand.
 
+    Without one uv looks for it, which takes five times as long, and a second where pyenv's shims are in its way.
     The network is kept out at first: a lock that fits needs none, even if uv's cache is empty. uv asks it
     only to resolve anew, or to learn what a source tree depends on; then a second run with the network
     decides, and no network means no verdict.
     """
     command = ("lock", "--check", "--quiet", "--no-python-downloads")
+    # What the user has chosen for uv stays chosen.
+    if request.python is not None and "UV_PYTHON" not in request.uv.environment:
+        opinion = _ask(request, (*command, f"--python={request.python}"))
+        if opinion.error is None or not _misfit(opinion.error):
+            return opinion  # else it does not fit the project, or does not run
+    return _ask(request, command)
+
+
+def _ask(request: Request, command: tuple[str, ...]) -> _Opinion:
     try:
         request.uv.run(*command, "--offline", cwd=request.path.parent)
     except CommandError as error:
-        if (verdict := _verdict(error)) is _Verdict.STALE or "No interpreter found" in error.output:
+        if (verdict := _verdict(error)) is _Verdict.STALE or _misfit(error):
             return _Opinion(verdict, error)
     else:
         return _Opinion(_Verdict.FRESH)
@@ -129,6 +139,11 @@ def _verdict(error: CommandError) -> _Verdict:
     offline = "network was disabled" in error.output or "network connectivity is disabled" in error.output
     unsolvable = "No solution found" in error.output
     return _Verdict.STALE if unsolvable and not offline else _Verdict.UNKNOWN
+
+
+def _misfit(error: CommandError) -> bool:
+    """Tell whether uv got as far as an interpreter: there is none, it does not run, or it does not fit the project."""
+    return _verdict(error) is _Verdict.UNKNOWN and "interpreter" in error.output
 
 
 def _mend(request: Request) -> str:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -378,6 +379,27 @@ def test_without_a_fitting_interpreter_the_direct_requirements_are_compared(worl
     assert world.names(project) == ["alpha", "beta"]
     with pytest.raises(LockError, match=r"alpha>=2 is required, and alpha 1\.0 is locked"):
         world.chosen(world.project("alpha>=2"))
+
+
+def test_uv_is_given_the_interpreter_of_the_target_where_it_fits_the_project(world):
+    """Then it need not look for one, which fails here; one that does not fit is as good as none."""
+    project = world.project("alpha<2")
+    lock_uv(world)
+    hidden = {**world.uv.environment, "UV_PYTHON_PREFERENCE": "only-managed", "UV_PYTHON_INSTALL_DIR": str(world.work)}
+    del hidden["UV_PYTHON"]
+    world.uv = Uv(executable=world.uv.executable, environment=hidden)
+    policy = world.policy(project)
+
+    def codes(python):
+        return [found.code for found in locks.read(project, policy, world.uv, world.work, python).findings]
+
+    assert codes(None) == ["HL012"]
+    assert codes(Path(sys.executable)) == []
+    assert codes(world.work / "gone") == ["HL012"]
+    text = (world.root / "pyproject.toml").read_text(encoding="utf-8")
+    (world.root / "pyproject.toml").write_text(text.replace("alpha<2", "alpha>=2"), encoding="utf-8")
+    with pytest.raises(LockError, match="the project has changed since it was locked; uv says"):
+        codes(Path(sys.executable))
 
 
 def test_in_an_unpacked_sdist_the_resolved_lock_is_read_in_preference_to_all(world):

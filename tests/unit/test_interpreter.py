@@ -158,3 +158,19 @@ def test_that_there_is_none_does_not_keep_uv_from_fetching_one(tmp_path, cache):
     uv = listing(tmp_path, fetched=fetched)
     assert found("3.8", uv, cache, tmp_path, download=False) is None
     assert found("3.8", uv, cache, tmp_path) == ("fetched", "3.8.3")
+
+
+@POSIX_ONLY
+def test_what_is_nearby_is_told_without_starting_anything(tmp_path, cache):
+    """What was found before, what runs this, or the newest that pyenv has; else nothing is said."""
+    log = tmp_path / "log"
+    for version in ("3.8.9", "3.8.12"):
+        python(tmp_path / ".pyenv" / "versions" / version / "bin" / "python3.8", version, log=log)
+    other = python(tmp_path / "other", "3.7.1", log=log)
+    uv = listing(tmp_path, ("3.7.1", other, {}))
+    assert interpreter.nearby("3.8", uv, cache) == tmp_path / ".pyenv/versions/3.8.12/bin/python3.8"
+    assert interpreter.nearby(MINOR, uv, cache) == Path(sys.executable)
+    assert interpreter.nearby("3.7", uv, cache) is None
+    assert not log.exists()
+    assert found("3.7", uv, cache, tmp_path) == ("other", "3.7.1")
+    assert interpreter.nearby("3.7", uv, cache) == other
