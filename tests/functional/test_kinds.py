@@ -91,6 +91,36 @@ def test_members_of_a_workspace_are_built_and_found_by_the_lock_in_its_root(site
         site.build(members / "api")
 
 
+def test_functions_of_a_workspace_are_its_members_and_share_its_lock(site):
+    """Each has what its own member depends on, from the root and from its own folder alike."""
+    root = site.folder / "ws"
+    for name, needs in (("api", ["core"]), ("worker", ["tiny"]), ("core", [])):
+        folder = make_source(root / "packages" / name, name)
+        text = (folder / "pyproject.toml").read_text()
+        text += f'requires-python = ">=3.10"\ndependencies = {json.dumps(needs)}\n'
+        text += "[tool.uv.sources]\ncore = { workspace = true }\n" if "core" in needs else ""
+        (folder / "pyproject.toml").write_text(text + (SETTINGS if name != "core" else ""))
+    make_wheel(site.folder / "index", "tiny")
+    functions = "".join(
+        f'[tool.lambda-slim.functions.{name}]\nmodule = "packages/{name}"\n' for name in ("api", "worker")
+    )
+    (root / "pyproject.toml").write_text(
+        f'{SETTINGS}{functions}[tool.uv.workspace]\nmembers = ["packages/*"]\n'
+        f'[tool.uv]\nno-index = true\nfind-links = ["{(site.folder / "index").as_posix()}"]\n'
+    )
+    site.lock(root)
+    assert list(root.rglob("*.lock")) == [root / "uv.lock"]
+    assert set(site.content(root, function="api")) == {"api.py", "core.py"}
+    assert set(site.content(root, function="worker")) == {"worker.py", "tiny.py"}
+    for name in ("api", "worker"):
+        assert site.content(root / "packages" / name) == site.content(root, function=name)
+
+    text = (root / "pyproject.toml").read_text()
+    (root / "pyproject.toml").write_text(text.replace('"packages/worker"', '"packages/gone"'))
+    with pytest.raises(ConfigurationError, match=r"functions\.worker\.module: there is no folder 'packages/gone'"):
+        site.build(root, function="worker")
+
+
 def test_a_commit_and_an_archive_are_built(site):
     """From git and from an address."""
     repository = make_source(site.folder / "repository", "from-git")

@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.functional.wheels import make_wheel
 from tests.integration.conftest import run_handler, unpack
 
 if TYPE_CHECKING:
@@ -150,6 +152,29 @@ def test_sdist_carries_the_resolved_lock_and_the_included_files(project, shell):
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pylock.hatch-lambda.toml", "templates/größe.txt"} <= names
     assert not list((project / "dist").glob("*.zip"))
+
+
+def test_vendored_and_placed_files_travel_in_the_sdist(project, shell):
+    """A wheel, a folder, and files that go elsewhere: the package from the sdist is that from the project."""
+    make_wheel(project / "libs", "lent", {"lent.py": "LENT = 1\n"})
+    for name in ("vendored/own/__init__.py", "conf/prod.json", "pages/sub/a.html"):
+        (project / name).parent.mkdir(parents=True)
+        (project / name).write_text(name)
+    pyproject = project / "pyproject.toml"
+    placed = '{source = "conf/prod.json", target = "config.json"}, {source = "pages", target = "web"}'
+    settings = f'vendor = ["libs/lent-1.0-py3-none-any.whl", "./vendored"]\ninclude = ["templates/**", {placed}]\n'
+    pyproject.write_text(pyproject.read_text().replace('include = ["templates/**"]\n', settings))
+    shell.hatch_lambda("build", "--quiet", cwd=project)
+    package = project / "dist" / NAME
+    with zipfile.ZipFile(package) as archive:
+        wanted = {"lent.py", "own/__init__.py", "config.json", "web/sub/a.html", "templates/größe.txt"}
+        assert wanted <= set(archive.namelist())
+    reference = digest(package)
+    package.unlink()
+
+    done = shell.uv("build", "--verbose", cwd=project)
+    assert "Building wheel from source distribution" in done.stderr
+    assert digest(package) == reference
 
 
 @pytest.mark.parametrize(
