@@ -112,12 +112,14 @@ def test_what_asks_for_no_compiler_needs_no_engine(works, monkeypatch):
     assert wheel.name == "plain-1.0-py3-none-any.whl"
 
 
+@pytest.mark.slow
 def test_a_kept_wheel_needs_no_engine(works, image, tmp_path):
     source = works.sdist(make_archive(tmp_path, "kept", setuptools_files("kept")))
     first = build(works, source, image=image).read_bytes()
     assert build(works, source, image=image, engine="no-such-engine").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_the_users_own_image_is_built_and_used(works, image, tmp_path):
     """From a file that may copy what is beside it."""
     (tmp_path / "beside.txt").write_text("told")
@@ -138,6 +140,7 @@ def test_libraries_of_the_image_come_along(works, image, tmp_path):
     assert not tree.files[1].source.is_symlink()
 
 
+@pytest.mark.slow
 def test_a_library_that_the_image_has_not_is_named(works, image, tmp_path):
     with pytest.raises(InstallError, match=r"(?s)container-extra-files.*/lib/libnone\.so\.1"):
         with_extra_files(Tree(()), bench(works, tmp_path, image=image, extra_files=("/lib/libnone.so.1",)))
@@ -151,6 +154,7 @@ def test_a_failed_build_shows_its_last_lines_and_where_the_others_are(works, ima
     assert containers() == ""
 
 
+@pytest.mark.slow
 def test_a_module_that_the_compiler_did_not_make_is_missed(works, image):
     files = setuptools_files("halfway", f"#error stop\n{C_MODULE}", optional=True)
     with pytest.raises(InstallError, match=r"halfway 1\.0 .* asked for a compiler"):
@@ -163,6 +167,7 @@ def test_an_image_that_is_not_there_is_named(works, image):
     assert caught.value.exit_code == 5
 
 
+@pytest.mark.slow
 def test_an_image_without_the_targets_python_is_told_apart(works, image, tmp_path):
     source = works.local("cmodule", setuptools_files("cmodule"))
     policy = ContainerPolicy(args=LIMITS, image=image)

@@ -132,6 +132,7 @@ def test_a_failed_build_shows_its_last_lines_and_where_the_others_are(works, tmp
     assert "retrun" in log.read_text()
 
 
+@pytest.mark.slow
 def test_a_folder_of_the_user_stays_as_it_was(works):
     source = works.local("mine", setuptools_files("mine"))
     before = sorted(Path(source.directory).rglob("*"))

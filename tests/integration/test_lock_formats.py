@@ -116,6 +116,8 @@ def lock_pipenv(bench):
 
 
 FOREIGN = {"poetry.lock": lock_poetry, "pdm.lock": lock_pdm, "Pipfile.lock": lock_pipenv}
+"""A run without the slow tests asks of each what it is for; what else can be wrong with it waits for a whole run."""
+GRAPHS = ("poetry.lock", "pdm.lock")
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +153,7 @@ def test_what_a_lock_has_for_the_target_comes_and_groups_and_extras_when_chosen(
     assert bench.packed("-C", 'only-groups=["ops"]') == {"iniconfig"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FOREIGN)
 def test_a_lock_that_its_project_has_outgrown_is_refused_without_its_tool(bench, locked, file):
     """Each carries a stamp of what it was made from; the hint names the command that makes it anew."""
@@ -162,6 +165,7 @@ def test_a_lock_that_its_project_has_outgrown_is_refused_without_its_tool(bench,
     assert f"{file.removesuffix('.lock').lower().replace('pipfile', 'pipenv')} lock`" in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FOREIGN)
 def test_a_file_that_the_lock_does_not_list_is_never_taken(bench, locked, file):
     """The index may have others of the same version; these were not vetted."""
@@ -175,7 +179,7 @@ def test_a_file_that_the_lock_does_not_list_is_never_taken(bench, locked, file):
     assert "no file that uv finds has a hash that is listed for" in bench.refused()
 
 
-@pytest.mark.parametrize("file", ["poetry.lock", "pdm.lock", "uv.lock"])
+@pytest.mark.parametrize("file", [pytest.param(name, marks=pytest.mark.slow) for name in GRAPHS] + ["uv.lock"])
 def test_what_only_an_excluded_distribution_needed_goes_with_it(bench, locked, file):
     """By the graph of the lock; ``keep-dependencies`` takes the word literally."""
     if file == "uv.lock":
@@ -188,6 +192,7 @@ def test_what_only_an_excluded_distribution_needed_goes_with_it(bench, locked, f
     assert bench.packed("-C", 'exclude-packages=["markupsafe"]') == {"jinja2"}
 
 
+@pytest.mark.slow
 def test_a_lock_that_tells_no_graph_says_so(bench, locked):
     """Nothing is guessed."""
     locked("Pipfile.lock", bench)
@@ -212,6 +217,7 @@ def test_a_pylock_of_pip_is_read(bench):
     assert bench.packed("-C", "architecture=" + ("arm64" if platform.machine() == "aarch64" else "x86_64")) == MAIN
 
 
+@pytest.mark.slow
 def test_a_pylock_of_pdm_is_read_with_its_groups(bench, locked):
     """It marks every distribution with the groups that it is for."""
     locked("pdm.lock", bench)

@@ -67,7 +67,8 @@ def test_a_workload_builds_for_every_target_and_runs_where_it_can(shell, tmp_pat
     result = json.loads(done.stdout)
     assert result["unzipped_bytes"] <= result["unzipped_quota_bytes"]
     codes = {found["code"] for found in result["findings"] if found["severity"] != "note"}
-    assert codes <= {"HL006"}, result["findings"]  # that AWS no longer supports the runtime
+    # A large zip has to go through S3, and of some runtimes AWS has ended the support.
+    assert codes <= {"HL002", "HL006"}, result["findings"]
     task = unpack(root / "dist" / result["zip"].rpartition("/")[2], tmp_path / "task")
     if runs_here:
         assert json.loads(run_handler(str(python.path), task, "handler.handler"))["ok"] is True
