@@ -32,3 +32,9 @@ def convert(value: Any, kind: type[T]) -> T:
     """Convert what a parser returned; raises msgspec.ValidationError for what is not of that *kind*."""
     with _LOCK:
         return msgspec.convert(value, kind)
+
+
+def to_msgpack(value: Any) -> bytes:
+    """Encode as MessagePack, the same each time: sets and mappings in the order of their members."""
+    with _LOCK:
+        return msgspec.msgpack.encode(value, order="deterministic")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import deflate
 
 from hatch_lambda import __version__, archive, collect, compiling, install, locks, parts, shapes, slimming, verify
-from hatch_lambda.cache import Cache
+from hatch_lambda.cache import Cache, digest
+from hatch_lambda.decoding import from_msgpack, to_msgpack
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.interpreter import nearby
 from hatch_lambda.model import Finding, Severity, Tree
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from hatch_lambda.settings import Settings
 
 
+_AUDITS = "audits"
 _OF_THE_ZIP = frozenset({"zip", "import", "invoke"})
 """Stages whose size is the zip's."""
 
@@ -57,8 +59,7 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         own, stored, own_tree, tree = taken.project, taken.dependencies, taken.own_tree, taken.tree
         dependencies = stored.part.tree(stored.file)
         requests = slimming.check_requests(own.tree, dependencies, slim_policy(project.settings))
-        facts = stored.part.facts + verify.collect(own_tree, target.markers)
-        audited = _audit(project, taken, facts, context)
+        audited = _audit(project, taken, verify.collect(own_tree, target.markers), context)
         run.judge([*requests, *audited.findings])
 
         def inspect(package: Path, content_sha256: str) -> None:
@@ -195,18 +196,29 @@ def resolve_lock(project: Project, source: Source, context: Context, work: Path)
     )
 
 
-def _audit(project: Project, taken: collect.Taken, facts: verify.Facts, context: Context) -> verify.Audit:
-    """Judge the package by what is known of its files."""
+def _audit(project: Project, taken: collect.Taken, own: verify.Facts, context: Context) -> verify.Audit:
+    """Judge the package by what is known of its files, or remember how the same was judged."""
+    policy = verify_policy(project.settings)
     layers = verify.read_layers(project.layers)
     subject = verify.Subject(
         tree=taken.tree,
-        facts=facts,
+        facts=taken.dependencies.part.facts + own,
         runtime=project.target.runtime,
         architecture=project.target.architecture,
         elsewhere=frozenset().union(*(layer.paths for layer in layers)),
         syntax=taken.syntax,
     )
-    return verify.audit(subject, verify_policy(project.settings), layers, context.cache)
+    files = [(file.path, file.size, file.executable, file.distribution) for file in taken.own_tree]
+    known = (files, own, project.target, policy, layers)
+    key = digest(taken.dependencies.key, to_msgpack(known))
+    kept = context.cache.get(_AUDITS, key)
+    if kept is None:
+        audited = verify.audit(subject, policy, layers)
+        context.cache.put(_AUDITS, key, to_msgpack(audited))
+    else:
+        audited = from_msgpack(kept, verify.Audit)
+    syntax = verify.check_syntax(subject, policy.handler, context.cache)
+    return replace(audited, findings=(*audited.findings, *syntax))
 
 
 def _cache_problem(problem: str) -> Finding:

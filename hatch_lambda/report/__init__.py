@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hatch_lambda.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA
-from hatch_lambda.verify.audit import Audit
+from hatch_lambda.verify.outcome import Audit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

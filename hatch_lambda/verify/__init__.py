@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 from hatch_lambda.errors import VerificationError
 from hatch_lambda.lazy import exports
 from hatch_lambda.model import Severity
-from hatch_lambda.verify.audit import Audit, VerifyPolicy, audit, settle
-from hatch_lambda.verify.facts import Facts, collect
-from hatch_lambda.verify.handler import check_handler
-from hatch_lambda.verify.layers import read_layers
-from hatch_lambda.verify.platforms import Told, check_platforms, tell_target
-from hatch_lambda.verify.quotas import check_unzipped, check_zipped
-from hatch_lambda.verify.runtime import check_runtime
-from hatch_lambda.verify.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hatch_lambda.model import Finding
+    from hatch_lambda.verify.facts import Facts, collect
+    from hatch_lambda.verify.handler import check_handler
+    from hatch_lambda.verify.judging import audit
+    from hatch_lambda.verify.layers import read_layers
+    from hatch_lambda.verify.outcome import Audit, VerifyPolicy, settle
     from hatch_lambda.verify.package import Verified, verify_package
+    from hatch_lambda.verify.platforms import Told, check_platforms, tell_target
+    from hatch_lambda.verify.quotas import check_unzipped, check_zipped
+    from hatch_lambda.verify.runtime import check_runtime
+    from hatch_lambda.verify.subject import Subject
+    from hatch_lambda.verify.syntax import check_syntax
 
 __all__ = [
     "Audit",
@@ -33,6 +35,7 @@ __all__ = [
     "check_handler",
     "check_platforms",
     "check_runtime",
+    "check_syntax",
     "check_unzipped",
     "check_zipped",
     "collect",
@@ -42,7 +45,22 @@ __all__ = [
     "tell_target",
     "verify_package",
 ]
-__getattr__ = exports(__name__, dict.fromkeys(("Verified", "verify_package"), "package"))
+__getattr__ = exports(
+    __name__,
+    {
+        "audit": "judging",
+        **dict.fromkeys(("Facts", "collect"), "facts"),
+        "check_handler": "handler",
+        "read_layers": "layers",
+        **dict.fromkeys(("Audit", "VerifyPolicy", "settle"), "outcome"),
+        **dict.fromkeys(("Verified", "verify_package"), "package"),
+        **dict.fromkeys(("Told", "check_platforms", "tell_target"), "platforms"),
+        **dict.fromkeys(("check_unzipped", "check_zipped"), "quotas"),
+        "check_runtime": "runtime",
+        "Subject": "subject",
+        "check_syntax": "syntax",
+    },
+)
 
 _SHOWN = 3
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hatch_lambda.model import Finding, Severity
+from hatch_lambda.verify.outcome import Unused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,15 +16,6 @@ if TYPE_CHECKING:
 
 _METADATA = re.compile(r"(?:.*/)?([^/]+)\.(?:dist-info/METADATA|egg-info/PKG-INFO)")
 _SEPARATORS = re.compile(r"[-_.]+")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unused:
-    """A distribution that no import from the project reaches."""
-
-    name: str
-    size: int
-    required_by: tuple[str, ...]
 
 
 def check_metadata(subject: Subject) -> Iterator[Finding]:

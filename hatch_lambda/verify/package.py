@@ -11,14 +11,16 @@ from hatch_lambda import archive, install
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.model import File, Finding, Severity, Tree
 from hatch_lambda.target import UNZIPPED_QUOTA, Architecture, Target, runtimes
-from hatch_lambda.verify.audit import Audit, VerifyPolicy, audit, settle
 from hatch_lambda.verify.facts import collect
+from hatch_lambda.verify.judging import audit
 from hatch_lambda.verify.layers import read_layers
 from hatch_lambda.verify.layout import check_entries
+from hatch_lambda.verify.outcome import Audit, VerifyPolicy, settle
 from hatch_lambda.verify.owners import attribute
 from hatch_lambda.verify.platforms import Told
 from hatch_lambda.verify.quotas import check_zipped
 from hatch_lambda.verify.subject import Subject
+from hatch_lambda.verify.syntax import check_syntax
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,9 +99,14 @@ def verify_package(path: Path, expected: Told, policy: VerifyPolicy, cache: Cach
         architecture=Architecture(machine) if machine else None,
         elsewhere=frozenset().union(*(layer.paths for layer in layers)),
     )
-    audited = audit(subject, policy, layers, cache)
+    audited = audit(subject, policy, layers)
     size = path.stat().st_size if not path.is_dir() else None
-    more = [*check_entries(entries or _modes(tree)), *check_zipped(size or 0), *_check_told(runtime, machine)]
+    more = [
+        *check_syntax(subject, policy.handler, cache),
+        *check_entries(entries or _modes(tree)),
+        *check_zipped(size or 0),
+        *_check_told(runtime, machine),
+    ]
     return Verified(
         path=path,
         tree=tree,

@@ -10,7 +10,7 @@ from hatch_lambda.cache import Cache
 from hatch_lambda.elf.dynamic import Linkage
 from hatch_lambda.model import File, Tree
 from hatch_lambda.target import Architecture, Target, runtimes
-from hatch_lambda.verify import Facts, Subject, VerifyPolicy, audit, collect
+from hatch_lambda.verify import Facts, Subject, VerifyPolicy, audit, check_syntax, collect
 from hatch_lambda.verify.facts import Object
 
 
@@ -66,7 +66,8 @@ def audited():
     """Return what the audit finds, as code, severity and path."""
 
     def audited(subject, **policy):
-        found = audit(subject, VerifyPolicy(**policy), (), Cache(root=None)).findings
+        told = VerifyPolicy(**policy)
+        found = [*audit(subject, told, ()).findings, *check_syntax(subject, told.handler, Cache(root=None))]
         return [(finding.code, finding.severity.value, finding.path) for finding in found]
 
     return audited

@@ -1,0 +1,39 @@
+"""The audit of a package: every check, in one order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hatch_lambda.verify.distributions import check_metadata, find_unused, note_unused
+from hatch_lambda.verify.handler import check_handler
+from hatch_lambda.verify.layers import check_layers
+from hatch_lambda.verify.layout import check_names
+from hatch_lambda.verify.linking import check_linking
+from hatch_lambda.verify.modules import check_bytecode, check_modules
+from hatch_lambda.verify.outcome import Audit
+from hatch_lambda.verify.quotas import check_unzipped
+
+if TYPE_CHECKING:
+    from hatch_lambda.verify.layers import Layer
+    from hatch_lambda.verify.outcome import VerifyPolicy
+    from hatch_lambda.verify.subject import Subject
+
+
+def audit(subject: Subject, policy: VerifyPolicy, layers: tuple[Layer, ...]) -> Audit:
+    """Judge *subject*: a function of the facts about it, of the target and of *policy*, whatever is expected.
+
+    What ``check_syntax`` finds, which may read files, is not among it.
+    """
+    unused = tuple(find_unused(subject))
+    findings = [
+        *check_handler(subject.tree, policy.handler),
+        *check_unzipped(subject.tree, sum(layer.size for layer in layers), nested=policy.nested),
+        *check_layers(layers),
+        *check_names(subject),
+        *check_modules(subject),
+        *check_linking(subject),
+        *check_bytecode(subject),
+        *check_metadata(subject),
+        *note_unused(unused),
+    ]
+    return Audit(findings=tuple(findings), unused=unused, requires=subject.facts.requires)
