@@ -12,8 +12,12 @@ pytestmark = pytest.mark.registry
 
 RUNTIMES = ("python3.10", "python3.11", "python3.12", "python3.13")
 PROJECTS = (*sorted(path.name for path in WORKLOADS.iterdir()), "sample")
-WITHOUT_WHEELS = {("web", "python3.10"): "pillow", ("web", "python3.11"): "pillow"}
-"""What has no wheel for a runtime: those before python3.12 have glibc 2.26, and Pillow's wheels need 2.27."""
+WITHOUT_WHEELS = {
+    ("ml", "python3.11"): "numpy",
+    ("web", "python3.10"): "pillow",
+    ("web", "python3.11"): "pillow",
+}
+"""What has no wheel for a runtime: those before python3.12 have glibc 2.26, and the newest wheels need 2.27."""
 SHORT = {("sample", "python3.10"), ("web", "python3.12")}
 """What is tried in every run of the tests; python3.13 is tried by those of the workloads and of the sample."""
 
