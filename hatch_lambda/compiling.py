@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hatch_lambda import bytecode, interpreter
-from hatch_lambda.bytecode import BytecodePolicy, Compiler
+from hatch_lambda.bytecode import BytecodePolicy
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.model import Finding, Severity, Tree
 from hatch_lambda.settings import TABLE
@@ -37,9 +37,9 @@ class Bytecode:
         """Return the same for modules in a *folder* of a layer."""
         return replace(self, policy=replace(self.policy, root=f"{_LAYERS}/{folder}"))
 
-    def compiler(self, context: Context, work: Path) -> Compiler:
+    def compiler(self, context: Context, work: Path) -> bytecode.Compiler:
         """Return what compiles, with results below *work*."""
-        return Compiler(
+        return bytecode.Compiler(
             executable=self.executable,
             environment=context.uv.environment,
             cache=context.cache,

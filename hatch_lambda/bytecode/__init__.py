@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hatch_lambda.bytecode.plan import BytecodePolicy, Compilation, plan
-from hatch_lambda.bytecode.stage import NOT_PYTHON, REASON, RULE, Compiler, compile_tree
+from hatch_lambda.lazy import exports
+
+if TYPE_CHECKING:
+    from hatch_lambda.bytecode.stage import NOT_PYTHON, REASON, RULE, Compiler, compile_tree
 
 __all__ = ["NOT_PYTHON", "REASON", "RULE", "BytecodePolicy", "Compilation", "Compiler", "compile_tree", "plan"]
+__getattr__ = exports(__name__, dict.fromkeys(("NOT_PYTHON", "REASON", "RULE", "Compiler", "compile_tree"), "stage"))
