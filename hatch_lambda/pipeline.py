@@ -208,7 +208,8 @@ def _audit(project: Project, taken: collect.Taken, own: verify.Facts, context: C
         elsewhere=frozenset().union(*(layer.paths for layer in layers)),
         syntax=taken.syntax,
     )
-    files = [(file.path, file.size, file.executable, file.distribution) for file in taken.own_tree]
+    # An edit of the project's code changes none of this, but for what it imports and asks for.
+    files = [(file.path, file.executable, file.distribution) for file in taken.own_tree]
     known = (files, own, project.target, policy, layers)
     key = digest(taken.dependencies.key, to_msgpack(known))
     kept = context.cache.get(_AUDITS, key)
@@ -217,8 +218,11 @@ def _audit(project: Project, taken: collect.Taken, own: verify.Facts, context: C
         context.cache.put(_AUDITS, key, to_msgpack(audited))
     else:
         audited = from_msgpack(kept, verify.Audit)
-    syntax = verify.check_syntax(subject, policy.handler, context.cache)
-    return replace(audited, findings=(*audited.findings, *syntax))
+    more = [
+        *verify.check_unzipped(taken.tree, sum(layer.size for layer in layers), nested=policy.nested),
+        *verify.check_syntax(subject, policy.handler, context.cache),
+    ]
+    return replace(audited, findings=(*audited.findings, *more))
 
 
 def _cache_problem(problem: str) -> Finding:

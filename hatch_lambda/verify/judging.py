@@ -11,7 +11,6 @@ from hatch_lambda.verify.layout import check_names
 from hatch_lambda.verify.linking import check_linking
 from hatch_lambda.verify.modules import check_bytecode, check_modules
 from hatch_lambda.verify.outcome import Audit
-from hatch_lambda.verify.quotas import check_unzipped
 
 if TYPE_CHECKING:
     from hatch_lambda.verify.layers import Layer
@@ -22,12 +21,11 @@ if TYPE_CHECKING:
 def audit(subject: Subject, policy: VerifyPolicy, layers: tuple[Layer, ...]) -> Audit:
     """Judge *subject*: a function of the facts about it, of the target and of *policy*, whatever is expected.
 
-    What ``check_syntax`` finds, which may read files, is not among it.
+    What depends on more is not among it: sizes (``check_unzipped``), and what reads files (``check_syntax``).
     """
     unused = tuple(find_unused(subject))
     findings = [
         *check_handler(subject.tree, policy.handler),
-        *check_unzipped(subject.tree, sum(layer.size for layer in layers), nested=policy.nested),
         *check_layers(layers),
         *check_names(subject),
         *check_modules(subject),

@@ -18,7 +18,7 @@ from hatch_lambda.verify.layout import check_entries
 from hatch_lambda.verify.outcome import Audit, VerifyPolicy, settle
 from hatch_lambda.verify.owners import attribute
 from hatch_lambda.verify.platforms import Told
-from hatch_lambda.verify.quotas import check_zipped
+from hatch_lambda.verify.quotas import check_unzipped, check_zipped
 from hatch_lambda.verify.subject import Subject
 from hatch_lambda.verify.syntax import check_syntax
 
@@ -102,6 +102,7 @@ def verify_package(path: Path, expected: Told, policy: VerifyPolicy, cache: Cach
     audited = audit(subject, policy, layers)
     size = path.stat().st_size if not path.is_dir() else None
     more = [
+        *check_unzipped(tree, sum(layer.size for layer in layers), nested=policy.nested),
         *check_syntax(subject, policy.handler, cache),
         *check_entries(entries or _modes(tree)),
         *check_zipped(size or 0),

@@ -19,6 +19,7 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 from hatch_lambda import build, verify_package
 from hatch_lambda.elf.dynamic import family, linkage
 from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaError, VerificationError
+from hatch_lambda.verify import judging, quotas
 from tests.functional.wheels import make_project, make_wheel
 
 MODULE = "fast.cpython-313-x86_64-linux-gnu.so"
@@ -275,3 +276,26 @@ def test_sound_packages_of_ours_have_no_finding(tmp_path):
     package = build(project)
     assert package.findings == ()
     assert told(package.path) == []
+
+
+def test_what_did_not_change_is_not_judged_again(tmp_path, monkeypatch):
+    """Nor after an edit that changes nothing of what is judged; sizes are looked at each time."""
+    monkeypatch.setenv("HATCH_LAMBDA_CACHE_DIR", str(tmp_path / "cache"))
+    wheel = make_wheel(tmp_path / "wheels", "a", {"a/__init__.py": ""})
+    project = make_project(tmp_path / "project", wheel)
+    code = (project / "app.py").read_text()
+    first = build(project, verify="static")
+
+    def judge(*_):
+        raise AssertionError("it was judged again")
+
+    monkeypatch.setattr(judging, "audit", judge)
+    (project / "app.py").write_text(f"{code}# edited\n")
+    assert build(project, verify="static").audit == first.audit
+    monkeypatch.setattr(quotas, "UNZIPPED_QUOTA", 1)
+    with pytest.raises(VerificationError, match="HL001"):
+        build(project, verify="static")
+    monkeypatch.undo()
+    monkeypatch.setenv("HATCH_LAMBDA_CACHE_DIR", str(tmp_path / "cache"))
+    (project / "app.py").write_text(code.replace("import a", "pass"))
+    assert [item.name for item in build(project, verify="static").audit.unused] == ["a"]

@@ -10,7 +10,7 @@ from hatch_lambda.cache import Cache
 from hatch_lambda.elf.dynamic import Linkage
 from hatch_lambda.model import File, Tree
 from hatch_lambda.target import Architecture, Target, runtimes
-from hatch_lambda.verify import Facts, Subject, VerifyPolicy, audit, check_syntax, collect
+from hatch_lambda.verify import Facts, Subject, VerifyPolicy, audit, check_syntax, check_unzipped, collect
 from hatch_lambda.verify.facts import Object
 
 
@@ -67,7 +67,11 @@ def audited():
 
     def audited(subject, **policy):
         told = VerifyPolicy(**policy)
-        found = [*audit(subject, told, ()).findings, *check_syntax(subject, told.handler, Cache(root=None))]
+        found = [
+            *audit(subject, told, ()).findings,
+            *check_unzipped(subject.tree),
+            *check_syntax(subject, told.handler, Cache(root=None)),
+        ]
         return [(finding.code, finding.severity.value, finding.path) for finding in found]
 
     return audited
