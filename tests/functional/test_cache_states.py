@@ -30,7 +30,7 @@ from hatch_lambda.settings import Settings
 from tests.functional.wheels import make_project, make_wheel, pylock
 from tests.unit.elf.builder import shared_object
 
-KINDS = ("digests", "known", "parts", "sections", "selections", "streams")
+KINDS = ("audits", "digests", "known", "parts", "sections", "selections", "streams")
 HEAD = """
 [project]
 name = "service"
