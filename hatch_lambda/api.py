@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import posixpath
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from hatch_lambda import pipeline, shapes
 from hatch_lambda.cache import Cache

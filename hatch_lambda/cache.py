@@ -15,9 +15,10 @@ import secrets
 import struct
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
 
 from hatch_lambda.workspace import ABANDONED, make_folder, remove_abandoned, remove_tree
 
@@ -58,8 +59,7 @@ class Remote(Protocol):
         """Store the file *name*, if that is allowed."""
 
 
-@dataclass(slots=True)
-class Cache:
+class Cache(Struct):
     """A store of payloads under a kind and a key; the key is a digest of all that the payload depends on."""
 
     root: Path | None
@@ -232,8 +232,7 @@ class Cache:
         self.problems.setdefault(problem, f"{problem}: {error.strerror or error}: {path}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """A file of the store."""
 
     path: Path

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hatch_lambda import archive, bytecode, compiling, install, locks, parts, verify
 from hatch_lambda.model import Tree
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from hatch_lambda.run import Run, Source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Taken(Struct, frozen=True, kw_only=True):
     """All that goes into a package."""
 
     project: install.ProjectPart
@@ -118,8 +119,7 @@ def locked(project: Project, source: Source) -> Project:
     return project.locked if source.in_source_tree else project
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Attempt:
+class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
     """One way to take everything: with bytecode, or without."""
 
     project: Project

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hatch_lambda import bytecode, interpreter
 from hatch_lambda.bytecode import BytecodePolicy
@@ -26,8 +28,7 @@ _LAYERS = "/opt"
 _OTHERWISE = 'set bytecode = "none" in [tool.lambda-slim]: then every cold start compiles what it imports'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bytecode:
+class Bytecode(Struct, frozen=True, kw_only=True):
     """How modules are compiled, and by which program."""
 
     policy: BytecodePolicy

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
+from msgspec import Struct
 
 from hatch_lambda.data import load
 from hatch_lambda.decoding import convert
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 _MEANT = {"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "aarch64": "arm64"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """One thing that is wrong with a key: where, and what."""
 
     where: str

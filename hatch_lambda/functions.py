@@ -6,8 +6,9 @@ as a member of a uv workspace has, it is built as that project.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from hatch_lambda import config
 from hatch_lambda.errors import ConfigurationError

@@ -10,11 +10,11 @@ import os
 import platform
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from hatch_lambda.cache import digest
 from hatch_lambda.decoding import from_json
@@ -42,8 +42,7 @@ print(json.dumps({
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interpreter:
+class Interpreter(Struct, frozen=True, kw_only=True):
     """A CPython that runs on this machine: a release, with neither debugging checks nor free threading."""
 
     path: Path

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class File:
+class File(Struct, frozen=True, kw_only=True):
     """One file of a package.
 
     The bytes at ``source`` are never changed in place: they may be hard links into a cache that other
@@ -43,8 +43,7 @@ class File:
         return tuple(self.path.split("/"))
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """The files of a package, in the order of their paths, no path twice."""
 
     files: tuple[File, ...]
@@ -75,8 +74,7 @@ class Stage(str, Enum):
     BYTECODE = "bytecode"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """What a stage did to one file, and by which rule."""
 
     stage: Stage
@@ -111,8 +109,7 @@ class Severity(str, Enum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """A fact about the package or its inputs that the user should know."""
 
     code: str
@@ -134,8 +131,7 @@ class Finding:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedWheel:
+class LockedWheel(Struct, frozen=True, kw_only=True):
     """The one wheel of a locked distribution that was chosen for the target."""
 
     name: NormalizedName
@@ -147,8 +143,7 @@ class LockedWheel:
     and again whether a file at a mere address has changed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedSource:
+class LockedSource(Struct, frozen=True, kw_only=True):
     """A locked distribution of which there is no wheel for the target, and which has to be built."""
 
     name: str

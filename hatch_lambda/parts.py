@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from functools import cache as memoized
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import deflate
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hatch_lambda import __version__
 from hatch_lambda.archive import Section, StoredSection
@@ -41,8 +42,7 @@ _LOCKS: dict[str, threading.Lock] = {}
 _LOCKS_LOCK = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class Key(Struct, frozen=True, kw_only=True):
     """Everything that can change the part, but for what the project's own code does to it."""
 
     wheels: str
@@ -56,8 +56,7 @@ class Key:
         return digest(self, influence, __version__, _tool(), deflate.__version__, *map(_version, _SHAPING))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Struct, frozen=True, kw_only=True):
     """The section of the zip, and what its making told."""
 
     section: Section
@@ -97,8 +96,7 @@ class Part:
         return {entry.name: entry.sha256 for entry in self.section.files}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredPart:
+class StoredPart(Struct, frozen=True, kw_only=True):
     """A part, and where it is kept."""
 
     part: Part

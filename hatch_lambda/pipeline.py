@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import deflate
+from msgspec.structs import replace
 
 from hatch_lambda import __version__, archive, collect, compiling, install, locks, parts, shapes, slimming, verify
 from hatch_lambda.cache import Cache, digest

@@ -10,9 +10,10 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.errors import CommandError, MissingToolError
 from hatch_lambda.redact import masked
@@ -128,8 +129,7 @@ class Child:
                     break
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Uv:
+class Uv(Struct, frozen=True, kw_only=True):
     """The uv program, with the environment that it runs in."""
 
     executable: str

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct, field
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -52,14 +52,13 @@ _SHAPES: dict[str, Any] = {
 """What is read of a ``pyproject.toml``, and the type that each of it must have."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Project:
+class Project(Struct, frozen=True, kw_only=True, dict=True):
     """A folder with a ``pyproject.toml`` (or without one: then everything has its default)."""
 
     root: Path
     settings: Settings
-    pyproject: Mapping[str, Any] = field(repr=False)
-    overrides: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    pyproject: Mapping[str, Any]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
     """What a door was given in place of settings."""
     function: str | None = None
     """Which of the project's functions this is; None where there is one only."""

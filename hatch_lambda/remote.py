@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from hatch_lambda.errors import MissingToolError
 
@@ -27,8 +28,7 @@ _ANSWER = timedelta(seconds=60)
 _RETRY = {"max_retries": 2, "retry_timeout": timedelta(seconds=15)}
 
 
-@dataclass(slots=True)
-class Bucket:
+class Bucket(Struct):
     """A store of files under a URL that obstore understands, such as ``s3://bucket/prefix``."""
 
     url: str

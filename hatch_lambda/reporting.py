@@ -6,9 +6,10 @@ It looks into the zip itself, so it says what is really in there, whoever made i
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda import verify
 from hatch_lambda.archive import unpack
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 DOCUMENT, PAGE, SBOM = "report.json", "report.html", "sbom.cdx.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(Struct, frozen=True, kw_only=True):
     """A report, and the files that hold it."""
 
     report: Report

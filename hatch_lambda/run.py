@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hatch_lambda import archive, bytecode, elf, install, slimming, verify
 from hatch_lambda.model import Tree
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
     from hatch_lambda.settings import Settings
 
 
-@dataclass(frozen=True, kw_only=True)
-class Context:
+class Context(Struct, frozen=True, kw_only=True, dict=True):
     """What a door lends to the pipeline: everything that is the machine's and the moment's."""
 
     find_uv: Callable[[], Uv]
@@ -42,8 +43,7 @@ class Context:
         return self.find_uv()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """How a door comes by the project."""
 
     wheel: Path | None = None
@@ -55,8 +55,7 @@ class Source:
     """False in an unpacked sdist."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(Struct, frozen=True, kw_only=True):
     """One run of the stages: what they are told, where they work, what they report."""
 
     settings: Settings

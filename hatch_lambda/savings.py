@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hatch_lambda import collect, elf, install, slimming
 from hatch_lambda.errors import machine_errors
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from hatch_lambda.run import Context, Source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saving:
+class Saving(Struct, frozen=True, kw_only=True):
     """A rule, whether the project has it on, and what it takes away."""
 
     rule: slimming.Rule

@@ -5,10 +5,11 @@ Everything here describes the *target*. Nothing asks the host what it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.data import load
 
@@ -45,8 +46,7 @@ class Architecture(str, Enum):
         return "aarch64" if self is Architecture.ARM64 else "x86_64"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
+class Runtime(Struct, frozen=True, kw_only=True):
     """A Lambda runtime, as ``data/runtimes.toml`` describes it."""
 
     name: str
@@ -91,8 +91,7 @@ def highest_runtime(requires_python: SpecifierSet | None) -> Runtime | None:
     return None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True, dict=True):
     """A runtime on an architecture: all that the choice of a file may depend on."""
 
     runtime: Runtime

@@ -6,7 +6,8 @@ import calendar
 import stat
 import struct
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from hatch_lambda.errors import ArchiveError
 
@@ -30,8 +31,7 @@ LAST_SECOND = calendar.timegm((_LAST_YEAR, 12, 31, 23, 59, 59))
 """The last second (since 1970, UTC) that an entry can be dated with."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """What both headers of an entry say."""
 
     name: str
@@ -57,8 +57,7 @@ class Entry:
         return stat.S_IFREG | (0o755 if self.executable else 0o644)
 
 
-@dataclass(frozen=True, slots=True)
-class Timestamp:
+class Timestamp(Struct, frozen=True):
     """The date of every entry, in the packed form of MS-DOS."""
 
     time: int

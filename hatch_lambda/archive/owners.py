@@ -6,8 +6,9 @@ import csv
 import io
 import posixpath
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from hatch_lambda.model import File, Tree
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import deflate
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hatch_lambda.archive.format import DEFLATED, STORED, Entry
 from hatch_lambda.cache import digest
@@ -30,8 +31,7 @@ _WORTH_KEEPING = 1 << 15
 """Bytes below which compressing a file again is as quick as looking its stream up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(Struct, frozen=True):
     """An entry with its data as the zip has them."""
 
     entry: Entry
@@ -49,15 +49,14 @@ class Packed:
         return Packed(replace(self.entry, name=name), self.data)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Packer:
+class Packer(Struct, frozen=True, kw_only=True):
     """What compressing needs: how, on how many threads, and where streams are kept."""
 
     compression: Compression
     cache: Cache
     progress: Progress
     jobs: int
-    _begun: dict[File, Packed] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _begun: dict[File, Packed] = field(default_factory=dict)
 
     def begin(self, file: File) -> None:
         """Compress *file* now, on this thread: it will most likely be packed."""

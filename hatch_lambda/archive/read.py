@@ -14,9 +14,10 @@ import struct
 import zipfile
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.archive.format import DEFLATED, STORED
 from hatch_lambda.errors import ArchiveError
@@ -49,8 +50,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 _SHOWN = 80
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadEntry:
+class ReadEntry(Struct, frozen=True, kw_only=True):
     """What the central directory says about an entry."""
 
     name: str

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING
 
 import deflate
+from msgspec import Struct
 
 from hatch_lambda.archive import format as zipformat
 from hatch_lambda.archive.format import Entry, Timestamp  # noqa: TC001 - msgspec resolves Entry when it decodes
@@ -35,8 +35,7 @@ class DamagedSectionError(Exception):
     """Tell that a section that was kept is not what it was: it has to be made anew."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Section(Struct, frozen=True, kw_only=True):
     """A run of entries as a zip has them: local headers and data; and apart from these, the central headers."""
 
     entries: tuple[Entry, ...]
@@ -60,16 +59,14 @@ class Section:
         return {entry.name for entry in self.entries if entry.name.endswith("/")}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSection:
+class StoredSection(Struct, frozen=True, kw_only=True):
     """A section, and the file that begins with it."""
 
     section: Section
     file: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(Struct, frozen=True, kw_only=True):
     """A finished zip."""
 
     path: Path

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from hatch_lambda.data import load
 
@@ -23,8 +24,7 @@ _LONGEST = 80
 """Bytes in which the last part of a name is looked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BytecodePolicy:
+class BytecodePolicy(Struct, frozen=True, kw_only=True):
     """How a package's modules are compiled."""
 
     layout: Literal["include", "only"]
@@ -43,8 +43,7 @@ class BytecodePolicy:
         return f"cpython-{major}{minor}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compilation:
+class Compilation(Struct, frozen=True, kw_only=True):
     """One module to compile."""
 
     source: File

@@ -6,13 +6,13 @@ import hashlib
 import json
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache as memoized
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from hatch_lambda.bytecode.plan import plan
 from hatch_lambda.cache import digest
@@ -40,8 +40,7 @@ _BATCH = 1 << 20
 """Bytes of source that one process gets: many times what its start costs, and little enough to end together."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compiler:
+class Compiler(Struct, frozen=True, kw_only=True):
     """What compiling needs of the machine: which program, where, on how many cores, and where results are kept."""
 
     executable: Path
@@ -54,8 +53,7 @@ class Compiler:
     """A folder for the results."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Module:
+class _Module(Struct, frozen=True, kw_only=True):
     """A module to compile, and where the result goes."""
 
     compilation: Compilation

@@ -7,10 +7,11 @@ This reads as the loader does, by the program headers: section tables may be gon
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from hatch_lambda.elf.read import EHDR, EHDR_SIZE, PAGE, PHDR, PHDR_SIZE, PT_LOAD, Ehdr, Phdr
 
@@ -34,8 +35,7 @@ _LONGEST_NAME = 4096
 _NUMBERED = re.compile(r"([A-Za-z_]+?)_([0-9]+(?:\.[0-9]+)*)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linkage:
+class Linkage(msgspec.Struct, frozen=True, kw_only=True):
     """What an object asks of the loader."""
 
     machine: str

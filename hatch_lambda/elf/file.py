@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.elf.prove import prove
 from hatch_lambda.elf.read import Unstrippable
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What came of one object: a smaller file, a reason to keep the original, or neither."""
 
     size: int | None = None

@@ -7,9 +7,10 @@ Lambda has, demands more than newer ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct, error
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from hatch_lambda.elf.read import Unstrippable
 
@@ -38,8 +39,7 @@ _P = Struct("<I4xQQ8xQQQ")
 _S = Struct("<IIQQQQIIQQ")
 
 
-@dataclass(frozen=True, slots=True)
-class _Segment:
+class _Segment(msgspec.Struct, frozen=True):
     type: int
     offset: int
     vaddr: int
@@ -52,8 +52,7 @@ class _Segment:
         return self.offset + self.filesz
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
+class _Section(msgspec.Struct, frozen=True):
     name: bytes
     type: int
     flags: int

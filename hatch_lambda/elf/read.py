@@ -5,9 +5,10 @@ Field names are those of the ELF specification (System V ABI, chapters 4 and 5).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import NamedTuple
+
+import msgspec
 
 PAGE = 4096
 """The page size of Lambda's kernels, on both architectures."""
@@ -108,8 +109,7 @@ PHDR = Struct("<IIQQQQQQ")
 SHDR = Struct("<IIQQQQIIQQ")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Elf:
+class Elf(msgspec.Struct, frozen=True, kw_only=True):
     """The tables of a shared object; everything that they describe lies in the file."""
 
     header: Ehdr

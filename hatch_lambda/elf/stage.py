@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hatch_lambda.model import Change, File, Finding, Severity, Stage, Tree
 
@@ -26,8 +28,7 @@ _SIDECAR_FOLDERS = ("", "fipscheck/", "hmaccalc/")
 _SIDECAR_ENDINGS = ("hmac", "sha1", "sha256", "sha384", "sha512", "md5", "chk", "sig", "asc")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StripPolicy:
+class StripPolicy(Struct, frozen=True, kw_only=True):
     """Whether to strip, and what to leave alone."""
 
     enabled: bool

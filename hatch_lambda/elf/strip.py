@@ -8,8 +8,9 @@ is kept, and keeps its address. Only file offsets change.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.elf.read import (
     AARCH64,
@@ -58,8 +59,7 @@ _DEBUGGER_NAMES = (
 _SHSTRTAB = b".shstrtab"
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True):
     """Bytes of the file to keep; they may move by multiples of ``align``."""
 
     start: int
@@ -67,8 +67,7 @@ class Range:
     align: int
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """A stretch of the file that moves down as a whole by ``shift`` bytes."""
 
     start: int
@@ -76,8 +75,7 @@ class Run:
     shift: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """What of a file is kept, and where it goes: all that is decided before a byte is copied."""
 
     elf: Elf

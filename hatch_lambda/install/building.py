@@ -14,13 +14,14 @@ good enough, so that only what needs it is built otherwise.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hatch_lambda.cache import digest
 from hatch_lambda.decoding import from_msgpack
@@ -50,8 +51,7 @@ WAYS: Mapping[str, str] = {
 """The module of each way, by the value of ``sdist``; imported when it is needed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildPolicy:
+class BuildPolicy(Struct, frozen=True, kw_only=True):
     """What the settings say about building; every field is part of the key under which a wheel is kept."""
 
     sdist: str
@@ -61,8 +61,7 @@ class BuildPolicy:
     container: ContainerPolicy = field(default_factory=ContainerPolicy)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bench:
+class Bench(Struct, frozen=True, kw_only=True, dict=True):
     """What building needs besides a source."""
 
     target: Target
@@ -86,8 +85,7 @@ class Bench:
         return "{}.{}".format(*self.target.runtime.python_version)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceTree:
+class SourceTree(Struct, frozen=True, kw_only=True):
     """An unpacked source distribution, or a local folder that is like one."""
 
     source: LockedSource

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from collections import defaultdict
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from hatch_lambda.errors import CommandError, InstallError
 from hatch_lambda.install import records

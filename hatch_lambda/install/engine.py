@@ -7,9 +7,10 @@ machine too, nothing here is written by a user of the container, and the work ca
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda import process
 from hatch_lambda.errors import CommandError, ConfigurationError, InstallError, MissingToolError
@@ -27,28 +28,32 @@ _PLACE = "/hatch-lambda"
 _AGENT, _KEY = f"{_PLACE}-agent", f"{_PLACE}-key"
 RESULTS = "/tmp/hatch-lambda"  # noqa: S108 - in a container that nobody shares
 """Where in the container the work leaves what it made: any user may write there."""
+_NO_PART_OF_THE_KEY = frozenset({"engine", "file", "ssh"})
 _CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerPolicy:
+class ContainerPolicy(Struct, frozen=True, kw_only=True):
     """What the settings say about containers; what it shows of itself is part of the key of what is made there."""
 
-    engine: str | None = field(default=None, repr=False)
+    engine: str | None = None
     image: str | None = None
-    file: Path | None = field(default=None, repr=False)
+    file: Path | None = None
     """Path of a Containerfile."""
     file_digest: str | None = None
     """What is in it, for it may be anywhere."""
     build_args: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
-    ssh: bool | str = field(default=False, repr=False)
+    ssh: bool | str = False
     extra_files: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Show what is part of the key: neither whose program it is, nor where a file lies, nor whose key."""
+        shown = (name for name in self.__struct_fields__ if name not in _NO_PART_OF_THE_KEY)
+        return f"ContainerPolicy({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
+
+class Engine(Struct, frozen=True, kw_only=True):
     """A program that runs containers."""
 
     executable: str

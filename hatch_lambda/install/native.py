@@ -6,10 +6,10 @@ import os
 import shlex
 import shutil
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from packaging.utils import parse_wheel_filename
 
 from hatch_lambda.errors import CommandError

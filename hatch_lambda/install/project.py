@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from hatch_lambda.process import Uv
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectPolicy:
+class ProjectPolicy(Struct, frozen=True, kw_only=True):
     """How the project is taken, and what of it."""
 
     wheel: Path | None
@@ -30,8 +30,7 @@ class ProjectPolicy:
     """A folder whose content is taken in place of the project's files."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectPart:
+class ProjectPart(Struct, frozen=True, kw_only=True):
     """The project's own files, and what made them."""
 
     tree: Tree

@@ -6,9 +6,10 @@ import base64
 import csv
 import hashlib
 import io
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from hatch_lambda.errors import InstallError
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from hatch_lambda.model import File
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One line of a RECORD."""
 
     path: str

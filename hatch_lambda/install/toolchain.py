@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda import process
 from hatch_lambda.errors import InstallError
@@ -65,8 +66,7 @@ _FLAGS = "-fwrapv -O2 -Wall -DNDEBUG"
 _LONG_DOUBLE = {"x86_64": "INTEL_EXTENDED_16_BYTES_LE", "aarch64": "IEEE_QUAD_LE"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Toolchain:
+class Toolchain(Struct, frozen=True, kw_only=True):
     """The programs and files for one build."""
 
     folder: Path

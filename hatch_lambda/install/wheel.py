@@ -8,7 +8,6 @@ import os
 import shutil
 import warnings
 import zlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 from zipfile import BadZipFile
 
@@ -81,14 +80,14 @@ def _facts(error: Exception) -> str:
     return "\n".join(map(str, issues)) if issues else str(error) or type(error).__name__
 
 
-@dataclass(kw_only=True)
 class _Destination(WheelDestination):
     """Write the files of one wheel, and remember them."""
 
-    folder: Path
-    distribution: str
-    scripts: bool
-    files: dict[str, File] = field(default_factory=dict)
+    def __init__(self, *, folder: Path, distribution: str, scripts: bool) -> None:
+        self.folder = folder
+        self.distribution = distribution
+        self.scripts = scripts
+        self.files: dict[str, File] = {}
 
     def write_file(
         self,

@@ -6,8 +6,10 @@ import os
 import re
 import statistics
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hatch_lambda.errors import VerificationError
 from hatch_lambda.invoking.advice import give_advice
@@ -51,8 +53,7 @@ os._exit(0)
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(Struct, frozen=True, kw_only=True):
     """What the start of a package takes."""
 
     name: str
@@ -74,8 +75,7 @@ class Start:
         return statistics.median(self.init)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColdStart:
+class ColdStart(Struct, frozen=True, kw_only=True):
     """What was measured of one package, or of two in turn."""
 
     runtime: str

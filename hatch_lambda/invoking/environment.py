@@ -6,8 +6,9 @@ function is to have of those, its caller has to name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +21,7 @@ ARN = f"arn:aws:lambda:{REGION}:123456789012:function:{FUNCTION}"
 _STREAM = "1970/01/01/[$LATEST]00000000000000000000000000000000"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Function:
+class Function(Struct, frozen=True, kw_only=True):
     """What the function is configured with."""
 
     handler: str

@@ -7,8 +7,9 @@ import math
 import time
 import uuid
 from codecs import getincrementaldecoder
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from hatch_lambda.invoking.running import Running
 
@@ -29,8 +30,7 @@ _EMULATED = 10
 _MIB = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionError:
+class FunctionError(Struct, frozen=True, kw_only=True):
     """Why an invocation failed, as AWS reports it."""
 
     type: str
@@ -38,8 +38,7 @@ class FunctionError:
     stack: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
+class Invocation(Struct, frozen=True, kw_only=True):
     """What became of one event."""
 
     request_id: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from msgspec import Struct
 
 from hatch_lambda.decoding import from_json
 from hatch_lambda.invoking.environment import variables
@@ -83,8 +83,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """The end of what was written meanwhile."""
 
 
-@dataclass(slots=True)
-class _Output:
+class _Output(Struct):
     """Collects what the process writes."""
 
     text: bytes = b""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,8 +22,7 @@ _ENDINGS = (".py", "/__init__.py", ".pyc", "/__init__.pyc")
 _MILLION = 1_000_000
 
 
-@dataclass(slots=True)
-class Import:
+class Import(Struct):
     """A module that was imported, and the modules that it imported first."""
 
     module: str
@@ -33,8 +33,7 @@ class Import:
     inner: list[Import] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(Struct, frozen=True, kw_only=True):
     """What the imports of a distribution take."""
 
     owner: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.errors import CommandError, MissingToolError
 from hatch_lambda.interpreter import find, missing
@@ -25,8 +26,7 @@ print(sys.implementation.name, "%d.%d" % sys.version_info[:2], platform.machine(
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class Host(Struct, frozen=True, kw_only=True):
     """What a door lends to those who run packages."""
 
     uv: Uv
@@ -35,8 +35,7 @@ class Host:
     """An empty folder of theirs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runner:
+class Runner(Struct, frozen=True, kw_only=True):
     """What runs a package."""
 
     interpreter: Path

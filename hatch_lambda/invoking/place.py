@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.archive import unpack
 from hatch_lambda.invoking import sandbox
@@ -20,8 +21,7 @@ _READ_ONLY, _WRITABLE = 0o555, 0o755
 _IN_SANDBOX = {"task": "/var/task", "opt": "/opt", "runtime": "/var/runtime", "lang": "/var/lang"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """Where things are, as the function sees them, and how an interpreter is started there."""
 
     folder: Path

@@ -9,12 +9,13 @@ import json
 import re
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +35,7 @@ _POLL = 0.02
 """Seconds between two looks at whether all is over."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """An event on its way to the function."""
 
     identifier: str
@@ -46,8 +46,7 @@ class Request:
     trace: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(Struct, frozen=True, kw_only=True):
     """What the runtime said, and when."""
 
     kind: Literal["ready", "response", "error", "init error", "failed"]

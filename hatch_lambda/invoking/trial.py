@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hatch_lambda.archive import entries
 from hatch_lambda.errors import ConfigurationError, MissingToolError
@@ -29,8 +31,7 @@ _OUR_NAME = re.compile(r"-(python3\.\d+)-(x86_64|arm64)\.zip")
 _COMPILED = re.compile(r"\.cpython-3(\d+)(?:-(x86_64|aarch64)-linux-gnu\.so|(?:\.opt-\d)?\.pyc)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(Struct, frozen=True, kw_only=True):
     """What to run, and how."""
 
     package: Path
@@ -48,8 +49,7 @@ class Trial:
         return Target(runtime=runtimes()[self.function.runtime], architecture=self.architecture)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invoked:
+class Invoked(Struct, frozen=True, kw_only=True):
     """What came of a trial."""
 
     runtime: str

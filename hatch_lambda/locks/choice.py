@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from hatch_lambda.cache import digest
 from hatch_lambda.decoding import from_json
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 _SELECTIONS = "selections"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(Struct, frozen=True, kw_only=True):
     """What is installed for a target."""
 
     identity: str

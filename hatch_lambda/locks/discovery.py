@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 import sys
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from hatch_lambda.errors import ConfigurationError, LockError
 from hatch_lambda.locks.lock import RESOLVED_NAME
@@ -31,8 +32,7 @@ _RESOLVED = RESOLVED_NAME.removesuffix(".toml")
 """How the name of each lock begins that an sdist carries."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discovery:
+class Discovery(Struct, frozen=True, kw_only=True):
     """The lock file that was taken, and others that were there."""
 
     path: Path

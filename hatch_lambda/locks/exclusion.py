@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from typing import TYPE_CHECKING
 
+import msgspec
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -52,7 +53,7 @@ def exclude(lock: Lock, request: Request) -> Lock:
             )
         kept = _reachable({name: needed or frozenset() for name, needed in graph.items()}, names, request)
         left = [package for package in packages if package.name in kept]
-    return replace(lock, pylock=replace(lock.pylock, packages=left))
+    return msgspec.structs.replace(lock, pylock=dataclasses.replace(lock.pylock, packages=left))
 
 
 def _reachable(graph: Mapping[str, frozenset[str]], excluded: frozenset[str], request: Request) -> set[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +20,7 @@ RESOLVED_NAME = "pylock.hatch-lambda.toml"
 """The resolved lock that an sdist carries, beside the user's own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockPolicy:
+class LockPolicy(Struct, frozen=True, kw_only=True):
     """What the settings and the door say about locks."""
 
     lock: str | None
@@ -56,8 +56,7 @@ class LockPolicy:
         return f"pylock.hatch-lambda-{self.function}.toml" if self.function else RESOLVED_NAME
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lock:
+class Lock(Struct, frozen=True, kw_only=True):
     """A lock file in its normal form.
 
     Local paths in :attr:`pylock` are relative to the folder of :attr:`path`, whatever tool wrote them.
@@ -75,8 +74,7 @@ class Lock:
     """Whether the tool that wrote it has confirmed that it fits the project."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """What a format needs to read one lock file."""
 
     path: Path

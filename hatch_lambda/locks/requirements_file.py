@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.request import url2pathname
 
+from msgspec import field
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -30,8 +30,7 @@ _LOCAL = re.compile(r"\.|/|file:|[A-Za-z]:[\\/]")
 _LONG = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-f": "--find-links"}
 
 
-@dataclass(slots=True, kw_only=True)
-class Contents(Pins):
+class Contents(Pins, kw_only=True):
     """What a file and those that it includes say; filled while they are read."""
 
     text: str = ""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct, field
 
 from hatch_lambda.errors import CommandError, LockError
 from hatch_lambda.locks.messages import listed
@@ -29,8 +31,7 @@ if TYPE_CHECKING:
     _F = TypeVar("_F", PackageSdist, PackageWheel)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
+class Pin(Struct, frozen=True, kw_only=True):
     """One distribution at one version, with the hashes that its files may have."""
 
     name: NormalizedName
@@ -42,8 +43,7 @@ class Pin:
     """Each is ``algorithm:hex``; none where the lock lists none and that is allowed."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Pins:
+class Pins(Struct, kw_only=True):
     """What a lock pins, and what else uv has to know to find it."""
 
     pins: list[Pin] = field(default_factory=list)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.errors import CommandError, LockError
 from hatch_lambda.locks.exclusion import excluded_names
@@ -25,8 +26,7 @@ class _Verdict(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class _Opinion:
+class _Opinion(Struct, frozen=True):
     """What uv thinks of the lock, and where it is not content, what it said."""
 
     verdict: _Verdict

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from hatch_lambda.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA
 from hatch_lambda.verify.outcome import Audit
@@ -20,8 +21,7 @@ SCHEMA_VERSION = 1
 """Raised when a key of the JSON document changes its meaning or goes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageResult:
+class StageResult(Struct, frozen=True, kw_only=True):
     """What a stage left: counts and bytes after it, and how long it took."""
 
     name: str
@@ -45,8 +45,7 @@ class StageResult:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slimmed:
+class Slimmed(Struct, frozen=True, kw_only=True):
     """What slimming and stripping did to a tree."""
 
     tree: Tree
@@ -113,8 +112,7 @@ class Slimmed:
         return [(rule, files[rule], size) for rule, size in saved.most_common()]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
+class Artifact(Struct, frozen=True, kw_only=True):
     """A file or a folder that a build made."""
 
     kind: str
@@ -140,8 +138,7 @@ class Artifact:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Package(Slimmed):
+class Package(Slimmed, frozen=True, kw_only=True):
     """A finished package, in the shape that was asked for."""
 
     path: Path
@@ -158,9 +155,9 @@ class Package(Slimmed):
     name: str = ""
     """The project's, normalized (PEP 503)."""
     version: str | None = None
-    pinned: str | None = field(default=None, repr=False)
+    pinned: str | None = None
     """The locked wheels as a ``pylock.toml``; None where there are none."""
-    metadata: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    metadata: Mapping[str, bytes] = field(default_factory=dict)
     """What slimming removed of that which tells scanners what is in the package, by path."""
     audit: Audit = field(default_factory=Audit)
     """What is known of its distributions."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -14,8 +15,7 @@ _FINEST_OF_GROUP = 60
 """or this part of its group's: so the count of nodes is bounded, and small groups have details too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
+class Leaf(Struct, frozen=True, kw_only=True):
     """A number of bytes with its place."""
 
     groups: tuple[str, ...]
@@ -24,8 +24,7 @@ class Leaf:
     size: int
 
 
-@dataclass(slots=True, kw_only=True)
-class Node:
+class Node(Struct, kw_only=True):
     """A group, a folder, a file, or many small files."""
 
     label: str

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, field
 from packaging.metadata import RawMetadata, parse_email
 from packaging.utils import canonicalize_name
 
@@ -29,8 +29,7 @@ _SUFFIX = re.compile(r"\.(?:py|pyc|libs|so|data)\b.*|\.(?:dist|egg)-info$|-.*\.(
 _DEEPEST_NAMESPACE = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(Struct, frozen=True, kw_only=True):
     """A file of the zip."""
 
     path: str
@@ -43,8 +42,7 @@ class Item:
     is_elf: bool
 
 
-@dataclass(slots=True, kw_only=True)
-class Metadata:
+class Metadata(Struct, kw_only=True):
     """What a distribution says about itself, as far as it is known."""
 
     name: str
@@ -69,8 +67,7 @@ class Metadata:
         return (text if text and "\n" not in text else None) or ", ".join(names) or None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inventory:
+class Inventory(Struct, frozen=True, kw_only=True):
     """The files of a zip and the metadata of its distributions."""
 
     items: tuple[Item, ...]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hatch_lambda.report import StageResult
 
@@ -34,8 +36,7 @@ class Reported(Protocol):
         """What was removed of that which tells scanners what is in the package, by path."""
 
 
-@dataclass(slots=True)
-class Journal:
+class Journal(Struct):
     """Collect stages, Changes and Findings, and metadata that goes."""
 
     stages: list[StageResult] = field(default_factory=list)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda import verify
 from hatch_lambda.archive import read_packed
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from hatch_lambda.project import Project
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ingredients:
+class Ingredients(Struct, frozen=True, kw_only=True):
     """The two parts of a package, checked, and where it goes: with the same of them a shape has the same bytes."""
 
     project: Project
@@ -58,8 +58,7 @@ class Ingredients:
         return self.output.with_name(self.output.name.removesuffix(".zip") + ending)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class Product(Struct, frozen=True, kw_only=True):
     """What was made."""
 
     main: Artifact

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.slimming.code import ELF_MAGIC, begins_with
 from hatch_lambda.slimming.conditions import Ask
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from hatch_lambda.slimming.rules import Rule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class Asking(Struct, frozen=True, kw_only=True):
     """The rules, and what of the tree they have to know."""
 
     rules: tuple[Rule, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.slimming.code import Texts, is_managed, is_module, is_source
 from hatch_lambda.slimming.imports import Candidate, reached
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from hatch_lambda.model import File
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(Struct, frozen=True, kw_only=True):
     """A default rule that matches a file."""
 
     rule: Rule
@@ -31,8 +31,7 @@ class Ask:
     """The paths of the files beside it that have its content, and its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undecided:
+class Undecided(Struct, frozen=True, kw_only=True):
     """A file and the rules that match it, of which at least one has a condition."""
 
     file: File
@@ -45,8 +44,7 @@ class Undecided:
         return folders[-1] if folders else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What came of a file's rules."""
 
     kept: bool
@@ -132,8 +130,7 @@ def _users(undecided: Sequence[Undecided], sources: Sequence[File], texts: Texts
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Conditions:
+class _Conditions(Struct, frozen=True, kw_only=True):
     """What is known about the code that stays."""
 
     found: dict[str, str]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from hatch_lambda.slimming.code import (
     Texts,
@@ -28,8 +30,7 @@ _ENTRY_POINT = re.compile(rb"=[ \t]*([\w.]+)")
 _METADATA = re.compile(r"[^/]+\.(?:dist-info|egg-info)/entry_points\.txt")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(Struct, frozen=True, kw_only=True):
     """A file that goes unless something that stays reaches it."""
 
     file: File
@@ -55,8 +56,7 @@ def reached(candidates: Iterable[Candidate], kept: Iterable[File], texts: Texts,
     return scan.found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Index:
+class _Index(Struct, frozen=True, kw_only=True):
     """The candidates by the names that code calls them."""
 
     by_path: Mapping[str, Candidate]
@@ -98,8 +98,7 @@ class _Index:
                 yield from paths
 
 
-@dataclass(slots=True)
-class _Scan:
+class _Scan(Struct, dict=True):
     """The walk from the files that stay to the candidates, and what it has found."""
 
     index: _Index
@@ -110,14 +109,16 @@ class _Scan:
     """The paths of code that names a folder, by its distribution and the folder."""
     pending: list[File] = field(default_factory=list)
 
-    candidate_words: frozenset[str] = field(init=False)
-    words: Words = field(init=False)
     roots: frozenset[str] = frozenset()
     """The names at the top of the package, from which absolute imports start."""
 
-    def __post_init__(self) -> None:
-        self.candidate_words = frozenset(candidate.word for candidate in self.index.by_path.values())
-        self.words = Words(self.candidate_words)
+    @cached_property
+    def candidate_words(self) -> frozenset[str]:
+        return frozenset(candidate.word for candidate in self.index.by_path.values())
+
+    @cached_property
+    def words(self) -> Words:
+        return Words(self.candidate_words)
 
     def run(self, kept: tuple[File, ...]) -> None:
         tops = (*(file.path for file in kept), *self.index.by_path)

@@ -9,8 +9,9 @@ what is found in vain keeps a file too many, never one too few. Only examples be
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,8 +34,7 @@ _LONGEST = 200
 """Bytes to either side of a word that may belong to its name: longer names are no modules."""
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(Struct, frozen=True):
     """One import of a module, or of names from it."""
 
     module: str
@@ -42,8 +42,7 @@ class Import:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Quoted:
+class Quoted(Struct, frozen=True):
     """A name at the beginning of a string, or after a placeholder in one."""
 
     text: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.slimming.rules import compile_patterns
@@ -19,16 +20,14 @@ _DIRECTORY_GROUP = "ps_d"
 """The group by which pathspec's expressions mark that a folder matched, not the file itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """What the project's patterns say about a file, and which of them decided."""
 
     kept: bool
     pattern: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectPatterns:
+class ProjectPatterns(Struct, frozen=True):
     """Gitignore patterns in which the last match decides.
 
     Two things differ from pathspec's own ``GitIgnoreSpec``, which ranks a file's match above any folder's

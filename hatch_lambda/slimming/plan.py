@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from hatch_lambda.model import Change, Stage, Tree
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _SCRIPTS = "bin/"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlimPolicy:
+class SlimPolicy(Struct, frozen=True, kw_only=True):
     """What the project wants to be removed."""
 
     patterns: tuple[str, ...] = ()
@@ -53,8 +52,7 @@ class SlimPolicy:
         return active_rules(default=self.append_default_patterns, aggressive=self.aggressive, chosen=dict(self.rules))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """Whether a file stays, by which rule, and why."""
 
     file: File

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.slimming.code import contains, is_binary_module, is_source
 from hatch_lambda.slimming.names import Words
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from hatch_lambda.slimming.values import Values
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calls:
+class Calls(Struct, frozen=True, kw_only=True):
     """How code asks a library for what it has by name."""
 
     mentions: tuple[bytes, ...]
@@ -32,8 +32,7 @@ class Calls:
     receivers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """A place where code asks for something."""
 
     names: Values | None

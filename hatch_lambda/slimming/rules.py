@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from pathspec import GitIgnoreSpec
 
 from hatch_lambda.data import load
@@ -34,8 +34,7 @@ class Unless(str, Enum):
     LINKED = "linked"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """A kind of file that no program misses, and why."""
 
     name: str

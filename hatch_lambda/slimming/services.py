@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from hatch_lambda.data import load
 from hatch_lambda.errors import ConfigurationError
@@ -25,8 +26,7 @@ Choice = str | tuple[str, ...]
 """The names to keep, or ``"auto"``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Library:
+class Library(Struct, frozen=True, kw_only=True):
     """A library with data for each of many names."""
 
     name: str
@@ -72,8 +72,7 @@ class Library:
         return frozenset(found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(Struct, frozen=True, kw_only=True):
     """What of a library's data stays."""
 
     library: Library

@@ -7,8 +7,9 @@ same input must give the same bytes everywhere. What this makes of code that is 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 _PREFIX = rb"(?P<prefix>[rRbBuUfFtT]{0,2})"
 _STRING = (
@@ -42,8 +43,7 @@ class Kind(Enum):
     """The end of a line that is not inside of brackets."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A word of the language, or the value of a string."""
 
     kind: Kind

@@ -8,8 +8,9 @@ everything.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from hatch_lambda.slimming.tokens import Kind, Token
 
@@ -30,8 +31,7 @@ _AUGMENTED = frozenset({"+=", "-=", "*=", "/=", "//=", "%=", "@=", "&=", "|=", "
 _ENDS_OF_FOR = frozenset({"if", "for", "async"})
 
 
-@dataclass(slots=True)
-class Bindings:
+class Bindings(Struct):
     """What a file binds to which names; None stands for what cannot be told."""
 
     names: dict[str, list[Expression | None]] = field(default_factory=lambda: defaultdict(list))
@@ -146,8 +146,7 @@ class Bindings:
                 self.attributes[token.text].append(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluator:
+class Evaluator(Struct, frozen=True):
     """Finds the strings that an expression of one file can be."""
 
     bindings: Bindings

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
 from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct, field
 
 from hatch_lambda.elf.dynamic import MAGIC, Linkage, linkage
 from hatch_lambda.verify.sources import asked, imported, named
@@ -31,8 +32,7 @@ _COMMANDS = {"console_scripts", "gui_scripts"}
 _KEYS = (".pem", ".key")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Object:
+class Object(Struct, frozen=True, kw_only=True):
     """An ELF object; one that cannot be read has a problem in place of its linkage."""
 
     path: str
@@ -40,8 +40,7 @@ class Object:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bytecode:
+class Bytecode(Struct, frozen=True, kw_only=True):
     """What the head of a ``.pyc`` says (PEP 552)."""
 
     path: str
@@ -49,8 +48,7 @@ class Bytecode:
     flags: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(Struct, frozen=True, kw_only=True):
     """A module that asks for a distribution's metadata and cannot do without."""
 
     path: str
@@ -58,8 +56,7 @@ class Ask:
     """As written; nothing for its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """All that judging needs to know of the content of files. The distribution ``""`` is the project."""
 
     objects: tuple[Object, ...] = ()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda import archive
 from hatch_lambda.model import Finding, Severity
@@ -16,8 +17,7 @@ MOST_LAYERS = 5
 """AWS, "Lambda quotas"."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class Layer(Struct, frozen=True, kw_only=True):
     """What is in one."""
 
     paths: frozenset[str]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.model import Finding, Severity
 from hatch_lambda.verify.subject import platform
@@ -24,8 +25,7 @@ _FEW = 10
 """Modules per .pyc from which on it does not matter what becomes of these."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Misfit:
+class _Misfit(Struct, frozen=True):
     code: str
     path: str
     why: str

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hatch_lambda.model import Finding, Severity
 
@@ -11,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unused:
+class Unused(Struct, frozen=True, kw_only=True):
     """A distribution that no import from the project reaches."""
 
     name: str
@@ -20,8 +21,7 @@ class Unused:
     required_by: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyPolicy:
+class VerifyPolicy(Struct, frozen=True, kw_only=True):
     """What of the settings the audit has to know."""
 
     handler: str | None = None
@@ -33,8 +33,7 @@ class VerifyPolicy:
     """Whether some of the files are nested, so that their size does not matter."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
+class Audit(Struct, frozen=True, kw_only=True):
     """What came of it."""
 
     findings: tuple[Finding, ...] = ()

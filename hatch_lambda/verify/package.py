@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hatch_lambda import archive, install
 from hatch_lambda.errors import ConfigurationError
@@ -34,8 +36,7 @@ _CACHED = re.compile(r"\.cpython-3(\d+)(?:\.opt-\w+)?\.pyc$")
 _NAMED = re.compile(r"-(python3\.\d+)-(x86_64|arm64)\.zip")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(Struct, frozen=True, kw_only=True):
     """What the audit of a package found."""
 
     path: Path

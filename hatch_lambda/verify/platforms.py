@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hatch_lambda.model import Finding, Severity
 from hatch_lambda.target import Architecture
@@ -20,8 +21,7 @@ _INTERPRETER = re.compile(r"cp3(\d+)")
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(Struct, frozen=True, kw_only=True):
     """What a folder is for; None where every runtime or architecture will do, or nothing tells."""
 
     runtime: str | None

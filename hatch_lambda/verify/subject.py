@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from hatch_lambda.data import load
 from hatch_lambda.verify.facts import Facts
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 _SITE = re.compile(r"python/(?:lib/python3\.\d+/site-packages/)?")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Subject:
+class Subject(Struct, frozen=True, kw_only=True, dict=True):
     """A package, the facts about its files, and its target, as far as it is known."""
 
     tree: Tree

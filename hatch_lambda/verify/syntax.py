@@ -5,8 +5,9 @@ from __future__ import annotations
 import platform
 import sys
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from hatch_lambda.cache import digest
 from hatch_lambda.model import Finding, Severity

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import marshal
 import os
@@ -13,6 +12,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hatch_lambda import api, bytecode, collect, environment, interpreter, pipeline
@@ -339,7 +339,7 @@ def test_an_edit_or_a_changed_distribution_costs_no_more_than_itself(bench, monk
 @pytest.mark.parametrize("jobs", [1, 5])
 def test_the_number_of_cores_does_not_matter(bench, jobs):
     reference = bench.build(no_cache=True).sha256
-    lent = dataclasses.replace(environment.context(os.environ, Cache(root=None)), jobs=jobs)
+    lent = msgspec.structs.replace(environment.context(os.environ, Cache(root=None)), jobs=jobs)
     assert pipeline.build(Project.read(bench.project), Source(), lent).sha256 == reference
 
 

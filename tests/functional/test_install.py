@@ -210,7 +210,7 @@ def test_uvs_cache_is_never_changed(bench):
     assert os.name != "posix" or library.source.stat().st_nlink > 1, "uv links from its cache"
     new = second.work / "new"
     new.write_bytes(b"stripped")
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     changed = [replace(file, source=new, size=8) if file is library else file for file in renew(tree, second.work)]
     write_back(second.work / "dependencies", Tree.of(file for file in changed if file.path != "one/__init__.py"))

@@ -6,10 +6,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hatch_lambda.errors import ArchiveError, ConfigurationError, InstallError
 from hatch_lambda.install import read_tree, site_folders, write_back
@@ -180,7 +180,7 @@ def test_what_cannot_be_written_is_an_error_and_nothing_was_removed(target, work
 ATTEMPT = """
 import os
 import sys
-from dataclasses import replace
+from msgspec.structs import replace
 from pathlib import Path
 from hatch_lambda.errors import ArchiveError
 from hatch_lambda.install import read_tree, write_back
