@@ -175,6 +175,7 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
             ),
             compression=settings.compression,
             timestamp=self.timestamp,
+            tool=parts.tool(self.run.context.cache),
         )
 
     def _dependencies(self) -> parts.StoredPart | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -195,6 +194,8 @@ def _choices(expected: object) -> list[str]:
 
 def did_you_mean(word: str, words: Mapping[str, Any] | list[str]) -> str:
     """Return the end of a message about *word*, which is none of *words*: the one that was probably meant."""
+    import difflib
+
     lower = word.lower()
     close = [_MEANT[lower]] if _MEANT.get(lower) in words else difflib.get_close_matches(lower, list(words), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pathspec import GitIgnoreSpec
-
 from hatch_lambda.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pathspec import GitIgnoreSpec
 
 
 def compile_patterns(patterns: Iterable[str], key: str) -> GitIgnoreSpec:
@@ -19,6 +19,8 @@ def compile_patterns(patterns: Iterable[str], key: str) -> GitIgnoreSpec:
     The backend is named, because pathspec otherwise takes the best one that is installed, and a package must not
     depend on what else is. Raises ConfigurationError that names the first pattern that is none.
     """
+    from pathspec import GitIgnoreSpec
+
     lines = list(patterns)
     for line in lines:
         if not is_pattern(line):
@@ -31,6 +33,8 @@ def compile_patterns(patterns: Iterable[str], key: str) -> GitIgnoreSpec:
 
 def is_pattern(line: str) -> bool:
     """Tell whether *line* can stand in a ``.gitignore``."""
+    from pathspec import GitIgnoreSpec
+
     try:
         GitIgnoreSpec.from_lines([line], backend="simple")
     except (ValueError, LookupError, re.error):

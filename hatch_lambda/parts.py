@@ -6,6 +6,7 @@ is copied as it is, and the description of what is in it.
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import contextmanager
 from functools import cache as memoized
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from hatch_lambda.cache import Cache
     from hatch_lambda.report.journal import Journal
 
-_PARTS, _SECTIONS, _KNOWN, _CROWDED = "parts", "sections", "known", "crowded"
+_PARTS, _SECTIONS, _KNOWN, _CROWDED, _TOOLS = "parts", "sections", "known", "crowded", "tools"
 
 _SHAPING = ("installer", "pathspec")
 """Libraries that have a say about the files: the text of commands, and what a pattern matches."""
@@ -50,10 +51,12 @@ class Key(Struct, frozen=True, kw_only=True):
     policies: tuple[object, ...]
     compression: str
     timestamp: Timestamp
+    tool: str
+    """A digest of this very program; see :func:`tool`."""
 
     def digest(self, influence: str = "") -> str:
         """Return it as the cache needs it, with the *influence* of the project's code (see ``slimming``)."""
-        return digest(self, influence, __version__, _tool(), deflate.__version__, *map(_version, _SHAPING))
+        return digest(self, influence, __version__, deflate.__version__, *map(_version, _SHAPING))
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -170,12 +173,31 @@ def drop(cache: Cache, key: str) -> None:
     cache.drop(_SECTIONS, key)
 
 
-@memoized
-def _tool() -> str:
-    """Return a digest of this very program: an older part must not meet newer rules, in development neither."""
+def tool(cache: Cache) -> str:
+    """Return a digest of this very program: an older part must not meet newer rules, in development neither.
+
+    To read all of it takes as long as half the rest of a build, so it is read once for files as they are.
+    """
     package = Path(__file__).parent
-    sources = sorted(path for pattern in ("**/*.py", "**/*.toml") for path in package.glob(pattern))
-    return digest(*((path.relative_to(package).as_posix(), path.read_bytes()) for path in sources))
+    sources = sorted(_sources(package, ""))
+    name = digest(sources)
+    kept = cache.get(_TOOLS, name)
+    if kept is not None:
+        return bytes(kept).decode()
+    made = digest(*((path, (package / path).read_bytes()) for path, _, _ in sources))
+    cache.put(_TOOLS, name, made.encode())
+    return made
+
+
+def _sources(folder: Path, prefix: str) -> Iterator[tuple[str, int, int]]:
+    """Yield the path of each file that this program is made of, with its size in bytes and its time of change."""
+    for entry in os.scandir(folder):
+        path = f"{prefix}{entry.name}"
+        if entry.is_dir():
+            yield from _sources(folder / entry.name, f"{path}/")
+        elif path.endswith((".py", ".toml", ".txt")):
+            status = entry.stat()
+            yield path, status.st_size, status.st_mtime_ns
 
 
 @memoized

@@ -60,13 +60,14 @@ def build(
     from hatch_lambda import api
     from hatch_lambda.cli import output as show
     from hatch_lambda.cli.outcomes import packages
-    from hatch_lambda.reporting import require_extra
 
     if output is not None and len(projects) > 1:
         raise click.UsageError("--output names one file, but there are several projects")
     if report is not None:
         if len(projects) > 1:
             raise click.UsageError("--report names one folder, but there are several projects")
+        from hatch_lambda.reporting import require_extra
+
         require_extra()
     if output is not None:
         options["output"] = os.path.abspath(output)  # noqa: PTH100 - not resolved: the user's name stays

@@ -6,7 +6,6 @@ moving line; logs and pipes get whole lines.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -266,6 +265,8 @@ def _folded(paragraph: str, indent: int) -> list[str]:
 
 def print_json(document: Any) -> None:
     """Print *document* for programs."""
+    import json
+
     json.dump(document, sys.stdout, indent=2)
     sys.stdout.write("\n")
 

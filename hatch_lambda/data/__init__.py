@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 if sys.version_info >= (3, 11):
@@ -14,4 +14,4 @@ else:
 
 def load(name: str) -> dict[str, Any]:
     """Read the data file *name* (for example ``"runtimes.toml"``) of this package."""
-    return tomllib.loads(files(__name__).joinpath(name).read_text(encoding="utf-8"))
+    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
-
-from pathspec import GitIgnoreSpec
 
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.gitignore import compile_patterns, is_pattern
@@ -15,16 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from pathspec import GitIgnoreSpec
+
 _DEVELOPMENT_FOLDERS = frozenset({"tests", "test", "__pycache__", "__pypackages__", "node_modules"})
 _UNLESS_PACKAGES = frozenset({"build", "dist", "docs"})
 """Folders in the root that hold no product, unless they are import packages."""
 _MARKS_OF_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta/history")
-_DEVELOPMENT_FILES = GitIgnoreSpec.from_lines(
-    [
-        *("/setup.py", "/noxfile.py", "conftest.py", "test_*.py", "/*_test.py"),
-        *("*.lock", "/pylock.toml", "/pylock.*.toml", "/pyproject.toml", "*.pyc"),
-    ]
-)
+_DEVELOPMENT_FILES = ("conftest.py", "test_*.py", "*.lock", "*.pyc")
+_DEVELOPMENT_FILES_IN_ROOT = ("setup.py", "noxfile.py", "*_test.py", "pylock.toml", "pylock.*.toml", "pyproject.toml")
 
 
 def read_source(root: Path, handler: str | None) -> Tree:
@@ -133,7 +130,9 @@ class _Selection:
     def has(self, path: str) -> bool:
         """Tell whether the file at *path*, in a folder that was entered, belongs to the project."""
         name = path.rpartition("/")[2]
-        return not (name.startswith(".") or _DEVELOPMENT_FILES.match_file(path) or self._is_ignored(path))
+        patterns = _DEVELOPMENT_FILES if name != path else (*_DEVELOPMENT_FILES, *_DEVELOPMENT_FILES_IN_ROOT)
+        is_tooling = name.startswith(".") or any(fnmatchcase(name, pattern) for pattern in patterns)
+        return not (is_tooling or self._is_ignored(path))
 
     def is_environment(self, path: str) -> bool:
         """Tell whether the folder at *path* is an environment, what an installer filled, or a repository's own."""
@@ -187,6 +186,8 @@ def _gitignore(folder: Path) -> GitIgnoreSpec | None:
         text = (folder / ".gitignore").read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError:
         return None
+    from pathspec import GitIgnoreSpec
+
     return GitIgnoreSpec.from_lines(filter(is_pattern, text.split("\n")), backend="simple")
 
 

@@ -6,26 +6,32 @@ from typing import TYPE_CHECKING
 
 from hatch_lambda.model import Finding, Severity
 from hatch_lambda.slimming.code import Texts
-from hatch_lambda.slimming.services import KEY, Library, asks, libraries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hatch_lambda.model import Tree
     from hatch_lambda.slimming.plan import Decision, SlimPolicy
+    from hatch_lambda.slimming.services import Library
+
+_KEY = "tool.lambda-slim.data"
 
 COMPUTED, LEFT_OUT, NOT_THERE = "HL050", "HL051", "HL052"
 
 
 def check_decisions(decisions: Iterable[Decision]) -> Iterator[Finding]:
     """Tell because of which dependency's code all of a library's data stays."""
-    paths: set[str] = set()
-    told: dict[tuple[str, str], Library] = {}
-    for decision in decisions:
-        paths.add(decision.file.path)
-        if decision.unsure is not None:
-            library = next(each for each in libraries().values() if each.item(decision.file) is not None)
-            told[library.name, decision.unsure] = library
+    decided = tuple(decisions)
+    unsure = [decision for decision in decided if decision.unsure is not None]
+    if not unsure:
+        return
+    from hatch_lambda.slimming.services import libraries
+
+    paths = {decision.file.path for decision in decided}
+    told: dict[tuple[str, str | None], Library] = {}
+    for decision in unsure:
+        library = next(each for each in libraries().values() if each.item(decision.file) is not None)
+        told[library.name, decision.unsure] = library
     for (_, path), library in told.items():
         if path in paths:
             yield _computed(library, path)
@@ -33,6 +39,10 @@ def check_decisions(decisions: Iterable[Decision]) -> Iterator[Finding]:
 
 def check_requests(project: Tree, dependencies: Tree, policy: SlimPolicy) -> Iterator[Finding]:
     """Tell where the code of *project* asks for data that is not among the *dependencies*, or for what nobody knows."""
+    if not policy.data:
+        return
+    from hatch_lambda.slimming.services import asks, libraries
+
     texts = Texts()
     for key, choice in policy.data:
         library = libraries()[key]
@@ -41,7 +51,7 @@ def check_requests(project: Tree, dependencies: Tree, policy: SlimPolicy) -> Ite
             yield Finding(
                 code=NOT_THERE,
                 severity=Severity.NOTE,
-                message=f"{KEY}.{key}: the package has no {library.what}s of {library.distribution}",
+                message=f"{_KEY}.{key}: the package has no {library.what}s of {library.distribution}",
             )
             continue
         for request in asks(library, project, texts):
@@ -54,7 +64,7 @@ def check_requests(project: Tree, dependencies: Tree, policy: SlimPolicy) -> Ite
                         code=LEFT_OUT,
                         severity=Severity.WARNING,
                         message=f"{place} asks for the {library.what} {name!r}, which is not in the package",
-                        hint=None if choice == "auto" else f"add it to {KEY}.{key}",
+                        hint=None if choice == "auto" else f"add it to {_KEY}.{key}",
                         path=request.path,
                     )
 
@@ -63,7 +73,7 @@ def _computed(library: Library, place: str) -> Finding:
     return Finding(
         code=COMPUTED,
         severity=Severity.NOTE,
-        message=f'{KEY}.{library.name} = "auto" keeps every {library.what}: {place} computes the name of one',
+        message=f'{_KEY}.{library.name} = "auto" keeps every {library.what}: {place} computes the name of one',
         hint=f"list the {library.what}s that the program needs instead",
         path=place.partition(":")[0],
     )

@@ -13,7 +13,6 @@ from hatch_lambda.slimming.code import Texts, is_module, is_source
 from hatch_lambda.slimming.dist_info import locate, reads_file_lists
 from hatch_lambda.slimming.names import Words
 from hatch_lambda.slimming.rules import Unless
-from hatch_lambda.slimming.services import asks, libraries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,5 +62,7 @@ def _lines(project: Tree, policy: SlimPolicy) -> Iterator[str]:
             yield f"{rule.name} {used}"
     for key, choice in policy.data:
         if choice == "auto":
+            from hatch_lambda.slimming.services import asks, libraries
+
             asked = [request.names for request in asks(libraries()[key], project, texts)]
             yield f"{key} {None in asked} {sorted(frozenset().union(*filter(None, asked)))}"

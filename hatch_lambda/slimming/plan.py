@@ -14,7 +14,6 @@ from hatch_lambda.slimming.conditions import Undecided, settle
 from hatch_lambda.slimming.dist_info import FILE_LISTS, Metadata, classify, is_leftover, locate, reads_file_lists
 from hatch_lambda.slimming.patterns import ProjectPatterns
 from hatch_lambda.slimming.rules import active_rules
-from hatch_lambda.slimming.services import RULE, select
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -192,9 +191,13 @@ def _leave_data_out(decided: dict[str, Decision], policy: SlimPolicy, texts: Tex
     """Remove the data of libraries that the project does without, but for what its own patterns keep."""
     if not policy.data:
         return
+    from hatch_lambda.slimming.services import select
+
     kept = [decision.file for decision in decided.values() if decision.kept]
     for selection in select(policy.data, kept, texts):
         for file in kept:
             if (name := selection.library.item(file)) is not None and decided[file.path].rule != "patterns":
                 stays, reason = selection.judge(name)
-                decided[file.path] = Decision(file=file, kept=stays, rule=RULE, reason=reason, unsure=selection.unsure)
+                decided[file.path] = Decision(
+                    file=file, kept=stays, rule="service-data", reason=reason, unsure=selection.unsure
+                )

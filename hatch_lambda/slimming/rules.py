@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from enum import Enum
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from pathspec import GitIgnoreSpec
 
 from hatch_lambda.data import load
 from hatch_lambda.slimming.code import begins_with
@@ -34,7 +33,7 @@ class Unless(str, Enum):
     LINKED = "linked"
 
 
-class Rule(Struct, frozen=True, kw_only=True):
+class Rule(Struct, frozen=True, kw_only=True, dict=True):
     """A kind of file that no program misses, and why."""
 
     name: str
@@ -46,10 +45,10 @@ class Rule(Struct, frozen=True, kw_only=True):
     """
     folders: tuple[str, ...] = ()
     """Patterns of the form ``name/`` (at any depth), ``a/b/`` or ``/a/`` (from the top)."""
-    others: tuple[tuple[str, RegexPattern], ...] = ()
-    """All other patterns with their text, in their order."""
-    widens: bool = False
-    """Whether one of the others matches more files; if not, they only exempt."""
+    others: tuple[str, ...] = ()
+    """All other patterns, in their order."""
+    below: str | None = None
+    """A file matches only if a folder above it has this name."""
     starts_with: tuple[bytes, ...] = ()
     unless: Unless | None = None
     readers: tuple[bytes, ...] = ()
@@ -82,19 +81,30 @@ class Rule(Struct, frozen=True, kw_only=True):
     def match(self, file: File) -> str | None:
         """Return the pattern that matches the path of *file* last and does not exempt it, or None."""
         path = file.path
+        if self.below is not None and self.below not in file.parts[:-1]:
+            return None
         matched: str | None = None
         if self.suffixes and path.endswith(self.suffixes):
             matched = next(f"*{suffix}" for suffix in self.suffixes if path.endswith(suffix))
         elif self.folders and (folder := self.folder(path)) is not None:
             matched = folder[1]
-        if matched is None and not self.widens:
+        if matched is None and not self._widens:
             return None
-        for text, pattern in self.others:
+        for text, pattern in zip(self.others, self._compiled, strict=True):
             if pattern.match_file(path):
                 matched = text if pattern.include else None
         if matched is not None and self.starts_with and not begins_with(file, self.starts_with):
             return None
         return matched
+
+    @cached_property
+    def _widens(self) -> bool:
+        """Whether one of the others matches more files; if not, they only exempt."""
+        return not all(text.startswith("!") for text in self.others)
+
+    @cached_property
+    def _compiled(self) -> tuple[RegexPattern, ...]:
+        return compile_patterns(self.others)
 
     def folder(self, path: str) -> tuple[str, str] | None:
         """Return the topmost folder above *path* that a folder pattern names, and that pattern."""
@@ -132,14 +142,13 @@ def _rule(entry: dict[str, Any]) -> Rule:
             folders.append(text)
         else:
             others.append(text)
-    compiled = compile_patterns(others)
     return Rule(
         name=entry["name"],
         reason=entry["reason"],
         suffixes=tuple(suffixes),
         folders=tuple(folders),
-        others=tuple(zip(others, compiled, strict=True)),
-        widens=any(pattern.include for pattern in compiled),
+        others=tuple(others),
+        below=entry.get("below"),
         starts_with=tuple(text.encode() for text in entry.get("starts-with", ())),
         unless=Unless(entry["unless"]) if "unless" in entry else None,
         readers=tuple(text.encode() for text in entry.get("readers", ())),
@@ -173,4 +182,6 @@ def compile_patterns(lines: Iterable[str]) -> tuple[RegexPattern, ...]:
     The backend is named, because pathspec otherwise takes the best one that is installed, and a package
     must not depend on what else is. Raises what pathspec raises on a pattern that git would refuse.
     """
+    from pathspec import GitIgnoreSpec
+
     return tuple(GitIgnoreSpec.from_lines(lines, backend="simple").patterns)

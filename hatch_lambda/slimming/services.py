@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from hatch_lambda.model import File
     from hatch_lambda.slimming.code import Texts
 
-RULE = "service-data"
-KEY = "tool.lambda-slim.data"
+_KEY = "tool.lambda-slim.data"
 
 Choice = str | tuple[str, ...]
 """The names to keep, or ``"auto"``."""
@@ -167,9 +165,11 @@ def _check_names(library: Library, choice: tuple[str, ...], installed: Collectio
     problems: list[str] = []
     for name in choice:
         if name not in installed:
+            import difflib
+
             close = difflib.get_close_matches(library.known_as(name).lower(), sorted(installed), n=1, cutoff=0.5)
             meant = f"; did you mean {close[0]!r}?" if close else ""
-            where = f"{KEY}.{library.name}: the installed {library.distribution}"
+            where = f"{_KEY}.{library.name}: the installed {library.distribution}"
             problems.append(f"{where} has no {library.what} {name!r}{meant}")
     if problems:
         raise ConfigurationError(

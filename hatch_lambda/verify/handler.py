@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from hatch_lambda.model import Finding, Severity
@@ -37,6 +36,8 @@ def check_handler(tree: Tree, handler: str | None) -> Iterator[Finding]:
     if extension_module or any(stem + extension in paths for extension in _EXTENSIONS):
         return
     own = [file.path.removesuffix(".py") for file in tree if file.project and file.path.endswith(".py")]
+    import difflib
+
     close = difflib.get_close_matches(stem, own, n=1) or [
         path for path in own if path.endswith(f"/{stem}") or path.rpartition("/")[2] == stem.rpartition("/")[2]
     ]

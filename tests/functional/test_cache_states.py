@@ -29,7 +29,7 @@ from hatch_lambda.settings import Settings
 from tests.functional.wheels import make_project, make_wheel, pylock
 from tests.unit.elf.builder import shared_object
 
-KINDS = ("audits", "digests", "known", "parts", "sections", "selections", "streams")
+KINDS = ("audits", "digests", "known", "parts", "sections", "selections", "streams", "tools")
 HEAD = """
 [project]
 name = "service"
@@ -277,7 +277,7 @@ def test_one_changed_distribution_costs_that_distribution(bench):
     newer = wheels(bench.folder / "newer", "2.0")[0]
     (bench.project / "pylock.toml").write_text(pylock(newer, *bench.wheels[1:]))
     fresh = bench.fresh()
-    before = bench.names("streams")
+    before = bench.names("streams", "tools")
 
     changed = bench.build()
 
@@ -552,6 +552,7 @@ KEY = parts.Key(
     policies=("policy",),
     compression="balanced",
     timestamp=Timestamp.of(None),
+    tool="tool",
 )
 
 
@@ -564,10 +565,9 @@ def test_every_field_of_the_key_counts(field):
 
 
 def test_the_programs_that_shape_bytes_are_part_of_the_key(monkeypatch):
-    """Our own source, the compressor, the texts of commands, and what patterns match."""
+    """The compressor, the texts of commands, and what patterns match; for our own source see below."""
     keys = [KEY.digest(), KEY.digest("influence")]
     for patch in (
-        lambda patch: patch.setattr(parts, "_tool", lambda: "another"),
         lambda patch: patch.setattr(parts, "__version__", "0"),
         lambda patch: patch.setattr(deflate, "__version__", "0"),
         lambda patch: patch.setattr(parts, "_version", lambda library: "0" if library == "installer" else "1"),
@@ -585,12 +585,19 @@ def test_our_own_source_is_read_whole(tmp_path, monkeypatch):
     copy = tmp_path / "hatch_lambda"
     shutil.copytree(Path(parts.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(parts, "__file__", str(copy / "parts.py"))
-    seen = [parts._tool.__wrapped__()]
+    caches = (Cache(root=None), Cache(root=tmp_path / "cache"))
+
+    def digest():
+        """Return it as read just now, as kept, and as it is taken from what is kept."""
+        (made,) = {parts.tool(cache) for cache in (*caches, *caches)}
+        return made
+
+    seen = [digest()]
     for name in ("data/rules.toml", "data/runtimes.toml", "elf/strip.py", "cache.py"):
         (copy / name).write_text((copy / name).read_text() + "\n# changed\n")
-        seen.append(parts._tool.__wrapped__())
+        seen.append(digest())
     (copy / "slimming" / "new.py").write_text("")
-    seen.append(parts._tool.__wrapped__())
+    seen.append(digest())
     assert len(set(seen)) == 6
 
 

@@ -34,14 +34,15 @@ PATHS = st.tuples(st.lists(NAMES, max_size=3), LEAVES).map(lambda pair: "/".join
 OWNERS = st.sampled_from([("dep", False), ("other", False), (None, False), (None, True), ("app", True)])
 TREES = st.dictionaries(PATHS, st.tuples(CODE, OWNERS), max_size=14)
 PATTERNS = st.lists(st.sampled_from(["*.py", "!tests/", "pkg/**", "!**/a.py", "**/METADATA", "!*.c"]), max_size=3)
-POLICIES = st.builds(
-    SlimPolicy,
-    patterns=PATTERNS.map(tuple),
-    append_default_patterns=st.booleans(),
-    dist_info=st.sampled_from(["minimal", "keep", "remove"]),
-    keep_dist_info=st.sampled_from([(), ("dep",)]),
-    scripts=st.booleans(),
-)
+POLICIES = st.fixed_dictionaries(
+    {
+        "patterns": PATTERNS.map(tuple),
+        "append_default_patterns": st.booleans(),
+        "dist_info": st.sampled_from(["minimal", "keep", "remove"]),
+        "keep_dist_info": st.sampled_from([(), ("dep",)]),
+        "scripts": st.booleans(),
+    }
+).map(lambda fields: SlimPolicy(**fields))
 
 
 def write(root, contents):
