@@ -203,19 +203,19 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
         run = replace(self.run, bytecode=self._bytecode, journal=Journal())
         dependencies = install_dependencies(self.project, self.chosen, run)
         own = self.building.result().tree
-        packer = run.packer()
-        tree = run.slim(dependencies, own, packer)
-        if self._is_too_much(tree):
-            parts.note_crowded(run.context.cache, self._key, run.influence(own), tree.size)
-            return None
-        if len(tree):
-            nested = run.settings.shape == "nested"
-            replace(run, journal=Journal()).judge(verify.check_unzipped(tree, nested=nested))
-        run.context.progress.start("compress", tree.size)
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            reading = pool.submit(verify.collect, tree, self.project.target.markers)
-            section = archive.write_section(tree, run.work / "section", packer, self.timestamp)
-            facts = reading.result()
+        with run.packer() as packer:
+            tree = run.slim(dependencies, own, packer)
+            if self._is_too_much(tree):
+                parts.note_crowded(run.context.cache, self._key, run.influence(own), tree.size)
+                return None
+            if len(tree):
+                nested = run.settings.shape == "nested"
+                replace(run, journal=Journal()).judge(verify.check_unzipped(tree, nested=nested))
+            run.context.progress.start("compress", tree.size)
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                reading = pool.submit(verify.collect, tree, self.project.target.markers)
+                section = archive.write_section(tree, run.work / "section", packer, self.timestamp)
+                facts = reading.result()
         run.journal.mark("zip", tree)
         part = parts.Part.of(section, tree, run.journal, facts)
         return parts.store(run.context.cache, self._key, run.influence(own), part, run.work / "section")

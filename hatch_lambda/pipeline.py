@@ -81,7 +81,8 @@ def _build(project: Project, source: Source, context: Context) -> Package:
             judge=run.judge,
         )
         try:
-            made = shapes.make(ingredients)
+            with ingredients.packer:
+                made = shapes.make(ingredients)
         except archive.DamagedSectionError:
             parts.drop(context.cache, stored.key)
             raise

@@ -68,7 +68,7 @@ class Run(Struct, frozen=True, kw_only=True):
     def slim(self, tree: Tree, project: Tree, packer: archive.Packer | None = None) -> Tree:
         """Remove what neither *tree* nor the *project* that uses it needs, and symbols from what is left.
 
-        Shared objects, most of which stay, are handed to *packer* at once.
+        Shared objects, most of which stay, are handed to *packer* as soon as they are stripped.
 
         A file stays even if the project has another of that name: what is left serves other projects, too, and
         whether the two agree is asked when they are put together.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 import deflate
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
-    from typing_extensions import Buffer
+    from typing_extensions import Buffer, Self
 
     from hatch_lambda.cache import Cache
     from hatch_lambda.model import File, Progress
@@ -49,18 +50,28 @@ class Packed(Struct, frozen=True):
         return Packed(replace(self.entry, name=name), self.data)
 
 
-class Packer(Struct, frozen=True, kw_only=True):
-    """What compressing needs: how, on how many threads, and where streams are kept."""
+class Packer(Struct, frozen=True, kw_only=True, dict=True):
+    """What compressing needs: how, on how many threads, and where streams are kept. Its threads end with its block."""
 
     compression: Compression
     cache: Cache
     progress: Progress
     jobs: int
-    _begun: dict[File, Packed] = field(default_factory=dict)
+    _begun: dict[File, Future[Packed]] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(max_workers=self.jobs)
 
     def begin(self, file: File) -> None:
-        """Compress *file* now, on this thread: it will most likely be packed."""
-        self._begun[file] = self._pack(file)
+        """Let *file* be compressed from now on: it will most likely be packed."""
+        self._begun[file] = self._pool.submit(self._pack, file)
 
     def pack_text(self, name: str, text: str) -> Packed:
         """Return the entry of a file that this program writes itself."""
@@ -87,22 +98,23 @@ class Packer(Struct, frozen=True, kw_only=True):
         """
         layout = _layout(files, directories)
         by_size = sorted((file for _, file in layout if file), key=lambda file: -file.size)
-        with ThreadPoolExecutor(max_workers=self.jobs) as pool:
-            futures: dict[str, Future[Packed]] = {}
-            try:
-                for file in by_size:
-                    futures[file.path] = pool.submit(self._packed, file)
-                for name, _ in layout:
-                    future = futures.pop(name, None)
-                    yield future.result() if future else Packed(Entry.of_directory(name), b"")
-            finally:
-                for future in futures.values():
-                    future.cancel()
+        futures: dict[str, Future[Packed]] = {}
+        try:
+            for file in by_size:
+                futures[file.path] = future = self._future(file)
+                future.add_done_callback(partial(self._count, file.size))
+            for name, _ in layout:
+                packing = futures.pop(name, None)
+                yield packing.result() if packing else Packed(Entry.of_directory(name), b"")
+        finally:
+            for future in futures.values():
+                future.cancel()
 
-    def _packed(self, file: File) -> Packed:
-        packed = self._begun.pop(file, None) or self._pack(file)
-        self.progress.advance(file.size)
-        return packed
+    def _future(self, file: File) -> Future[Packed]:
+        return self._begun.pop(file) if file in self._begun else self._pool.submit(self._pack, file)
+
+    def _count(self, size: int, _: Future[Packed]) -> None:
+        self.progress.advance(size)
 
     def _pack(self, file: File) -> Packed:
         return self._pack_content(file.path, file.source.read_bytes(), executable=file.executable)

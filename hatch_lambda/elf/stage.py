@@ -49,7 +49,7 @@ def strip_tree(  # noqa: PLR0913 - each is of another owner
 ) -> tuple[Tree, tuple[Change, ...], tuple[Finding, ...]]:
     """Strip the shared objects of *tree* on *jobs* threads, into new files below *workspace*.
 
-    On the thread that stripped it each object, as it is now, is handed to *then*.
+    Each object, as it is now, is handed to *then* by the thread that stripped it.
 
     A source is only ever read: it may be a hard link into uv's cache, and an in-place strip would damage
     every environment on the machine that shares it. An object that cannot be stripped with certainty stays,
