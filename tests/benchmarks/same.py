@@ -17,7 +17,7 @@ def main() -> None:
     folder, output = map(Path, sys.argv[1:])
     tree = Tree.of(File(path=path, source=source, size=source.stat().st_size) for path, source in walk(folder))
     packer = Packer(compression="balanced", cache=Cache(root=None), progress=Silent(), jobs=2)
-    with tempfile.TemporaryDirectory() as work:
+    with tempfile.TemporaryDirectory() as work, packer:
         file = Path(work) / "section"
         section = write_section(tree, file, packer, Timestamp.of(None))
         stored = StoredSection(section=section, file=file)
