@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
@@ -91,7 +91,7 @@ def _decode(
     """Convert key by key, for msgspec stops at the first problem."""
     values: dict[str, Any] = {}
     problems: list[Problem] = []
-    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    fields = _fields(struct)
     open_ = {key: field for key, field in fields.items() if key not in barred}
     for key, value in table.items():
         if key not in open_:
@@ -113,6 +113,12 @@ def _decode(
     problems += _unknown_runtime(values.get("runtime"), where("runtime"))
     problems += _unknown_codes(values.get("verify_ignore", ()), where("verify-ignore"))
     return values, problems
+
+
+@cache
+def _fields(struct: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """Return the fields of *struct* by their keys: to resolve their types takes as long as to decode a table."""
+    return {field.encode_name: field for field in msgspec.structs.fields(struct)}
 
 
 def _struct(expected: Any) -> type[msgspec.Struct] | None:
