@@ -46,10 +46,9 @@ WITH_AUTO = {"boto": ("botocore", 6_500_000), "google": ("googleapiclient", 22_0
 """The library whose data a workload uses a small part of, and the bytes to which that brings its package."""
 
 
+@pytest.mark.parametrize("workload", sorted(WITH_AUTO), indirect=True)
 def test_a_workload_runs_with_the_service_data_that_its_code_asks_for(workload, shell, python313, tmp_path):
     """Nothing has to be listed, and no code computes a name. The limits are without bytecode."""
-    if workload.name not in WITH_AUTO:
-        pytest.skip("it has no service data")
     library, most = WITH_AUTO[workload.name]
     data = f'data={{ {library} = "auto" }}'
     options = ("--json", "-C", "bytecode=none", "-C", data)
