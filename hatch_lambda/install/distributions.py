@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
     from hatch_lambda.install.building import Bench
 
-_LEFT_BY_INSTALLERS = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
-_LOCK = ".lock"
-"""With which uv guards the folder of ``--target``."""
-_LEFTOVERS = "installer-leftovers"
 _FOLDER = "dependencies"
 _UPWARDS = re.compile(r"^(\.\./)+")
 
@@ -76,9 +72,8 @@ def _install(bench: Bench, *what: str | Path) -> None:
 def read_tree(folder: Path, workspace: Path, *, ours: bool) -> tuple[Tree, tuple[Change, ...]]:
     """Read what an installer put into *folder*: its files, and whom they belong to by the RECORDs.
 
-    What the installer itself left there is not part of the tree and comes back as Changes; so do files that
-    no RECORD lists, where the folder is *ours* alone. Commands get a first line that does not name this
-    machine's interpreter.
+    Where the folder is *ours* alone, files that no RECORD lists are not part of the tree and come back as Changes.
+    Commands get a first line that does not name this machine's interpreter.
     """
     claims = _claims(folder, strict=ours)
     files: list[File] = []
@@ -95,10 +90,9 @@ def read_tree(folder: Path, workspace: Path, *, ours: bool) -> tuple[Tree, tuple
             distribution=distribution,
             rivals=tuple(sorted(name for name in owners if owners[name] != owners.get(distribution or ""))),
         )
-        if path == _LOCK or (file.parts[-1] in _LEFT_BY_INSTALLERS and file.parts[0].endswith(".dist-info")):
-            changes.append(_removed(file, _LEFTOVERS, "written by the installer, not by the distribution"))
-        elif distribution is None and ours:
-            changes.append(_removed(file, "unrecorded", "no distribution lists it in its RECORD"))
+        if distribution is None and ours:
+            reason = "no distribution lists it in its RECORD"
+            changes.append(Change.of(file, Stage.INSTALL, rule="unrecorded", reason=reason))
         else:
             files.append(file)
     return Tree.of(_portable_scripts(files, folder, workspace)), tuple(changes)
@@ -150,7 +144,3 @@ def _declared_scripts(declared: Path) -> list[tuple[str, bytes]]:
     except (OSError, ValueError) as error:
         where = f"{declared.parent.name}/{declared.name}"
         raise InstallError(f"{where}: {error}", hint="tell the distribution's authors") from error
-
-
-def _removed(file: File, rule: str, reason: str) -> Change:
-    return Change.of(file, Stage.INSTALL, rule=rule, reason=reason)

@@ -29,12 +29,15 @@ from hatch_lambda.install.records import digest
 from hatch_lambda.install.wheel import unpack
 from hatch_lambda.model import Tree
 from hatch_lambda.process import Uv
+from hatch_lambda.slimming import SlimPolicy, apply, plan
 from hatch_lambda.target import Architecture, Target, runtimes
 
 from .wheels import make_wheel, pylock
 
 TARGET = Target(runtime=runtimes()["python3.13"], architecture=Architecture.X86_64)
 HOSTS_OWN = {".lock", "uv_cache.json", "uv_build.json", "direct_url.json", "INSTALLER", "REQUESTED"}
+LEAST = SlimPolicy(append_default_patterns=False, dist_info="keep", scripts=True)
+"""As little slimming as there can be."""
 
 
 class Bench:
@@ -101,7 +104,8 @@ def test_locked_wheels_come_whole_and_belong_to_their_distributions(bench):
     one = bench.wheel("one", {"one/__init__.py": "1\n", "one/data/x.json": "{}"})
     two = bench.wheel("Two.Parts", {"two_parts.py": "2\n"}, version="2.0")
     tree = bench.tree(one, two)
-    assert {path: file.distribution for path, file in tree.items()} == {
+    shipped = {path: file.distribution for path, file in tree.items() if file.parts[-1] not in HOSTS_OWN}
+    assert shipped == {
         "one/__init__.py": "one",
         "one/data/x.json": "one",
         **{f"one-1.0.dist-info/{name}": "one" for name in ("METADATA", "RECORD", "WHEEL")},
@@ -147,10 +151,12 @@ def test_nothing_of_this_host_comes_into_the_tree(bench):
     wheel = bench.wheel(
         "one", {"one.py": "", "one-1.0.dist-info/entry_points.txt": "[console_scripts]\none = one:main\n"}
     )
-    tree, changes = bench.take(wheel)
+    taken, changes = bench.take(wheel)
+    assert {change.rule for change in changes} == {"unrecorded"}
+    tree, changes = apply(plan(taken, LEAST))
     assert not HOSTS_OWN & {file.parts[-1] for file in tree}
     assert {change.path.rpartition("/")[2] for change in changes} >= {"INSTALLER"}
-    assert {change.rule for change in changes} <= {"installer-leftovers", "unrecorded"}
+    assert {change.rule for change in changes} == {"installer-leftovers"}
     hosts = [str(part).encode() for part in (bench.folder, sys.executable, os.path.dirname(sys.executable))]  # noqa: PTH120
     for file in renew(tree, bench.work):
         content = file.source.read_bytes()
@@ -368,8 +374,10 @@ def test_a_folder_that_pip_or_uv_filled_for_the_user_keeps_files_that_nobody_lis
     files = {file.path: file for file in tree}
     assert files["handler.py"].distribution is None
     assert files["bin/t"].distribution == "one"
-    assert not HOSTS_OWN & {file.parts[-1] for file in tree}
-    assert ".lock" not in files
+    assert changes == ()
+    slim, changes = apply(plan(tree, LEAST))
+    assert not HOSTS_OWN & {file.parts[-1] for file in slim}
+    assert ".lock" in {change.path for change in changes}
     assert {change.rule for change in changes} == {"installer-leftovers"}
 
 

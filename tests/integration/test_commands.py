@@ -207,7 +207,10 @@ def test_help_is_quick(arguments, offline, tmp_path):
         ("library/__init__.py", "library/__init__.py [library]: kept by default: no rule asks for its removal"),
         ("library/__init__.pyi", "library/__init__.pyi [library]: removed by type-stubs (pattern `*.pyi`): "),
         ("library/data.md", "library/data.md [library]: removed by patterns: the project's pattern `*.md` removes it"),
-        ("library-1.0.dist-info/INSTALLER", "library-1.0.dist-info/INSTALLER: removed by installer-leftovers: "),
+        (
+            "library-1.0.dist-info/INSTALLER",
+            "library-1.0.dist-info/INSTALLER [library]: removed by installer-leftovers: ",
+        ),
         ("app.py", "app.py: kept by default"),
     ],
 )
