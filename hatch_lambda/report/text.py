@@ -109,7 +109,8 @@ def tables(result: Slimmed, *, width: int | None, everything: bool) -> Iterator[
     """
     stages = [(stage.name, f"{stage.files}", size(stage.size), f"{stage.seconds:.2f}") for stage in result.stages]
     yield list(table([("stage", "files", "size", "seconds"), *stages], width))
-    if rules := result.by_rule():
+    # What bytecode adds is in the table of the stages.
+    if rules := [rule for rule in result.by_rule() if rule[-1] >= 0]:
         rows = [(name, f"{files}", size(saved)) for name, files, saved in _shown(rules, everything=everything)]
         if rest := rules[len(rows) :]:
             more = sum(files for _, files, _ in rest), sum(saved for _, _, saved in rest)
