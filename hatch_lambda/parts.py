@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hatch_lambda.cache import Cache
     from hatch_lambda.report.journal import Journal
 
-_PARTS, _SECTIONS, _KNOWN, _CROWDED, _TOOLS = "parts", "sections", "known", "crowded", "tools"
+_PARTS, _SECTIONS, _KNOWN, _CROWDED, _PROGRAM = "parts", "sections", "known", "crowded", "program"
 
 _SHAPING = ("installer", "pathspec")
 """Libraries that have a say about the files: the text of commands, and what a pattern matches."""
@@ -180,24 +180,27 @@ def tool(cache: Cache) -> str:
     """
     package = Path(__file__).parent
     sources = sorted(_sources(package, ""))
-    name = digest(sources)
-    kept = cache.get(_TOOLS, name)
+    name = digest(str(package), sources)
+    kept = cache.get(_PROGRAM, name)
     if kept is not None:
         return bytes(kept).decode()
-    made = digest(*((path, (package / path).read_bytes()) for path, _, _ in sources))
-    cache.put(_TOOLS, name, made.encode())
+    made = digest(*((path, (package / path).read_bytes()) for path, *_ in sources))
+    cache.put(_PROGRAM, name, made.encode())
     return made
 
 
-def _sources(folder: Path, prefix: str) -> Iterator[tuple[str, int, int]]:
-    """Yield the path of each file that this program is made of, with its size in bytes and its time of change."""
+def _sources(folder: Path, prefix: str) -> Iterator[tuple[str, int, int, int]]:
+    """Yield the path of each file that this program is made of, its size in bytes, and when it and its node changed.
+
+    Many installers set the first of these times to what they like.
+    """
     for entry in os.scandir(folder):
         path = f"{prefix}{entry.name}"
         if entry.is_dir():
             yield from _sources(folder / entry.name, f"{path}/")
         elif path.endswith((".py", ".toml", ".txt")):
             status = entry.stat()
-            yield path, status.st_size, status.st_mtime_ns
+            yield path, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @memoized

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Literal
 
 import deflate
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from hatch_lambda.archive.format import DEFLATED, STORED, Entry
@@ -50,24 +49,22 @@ class Packed(Struct, frozen=True):
         return Packed(replace(self.entry, name=name), self.data)
 
 
-class Packer(Struct, frozen=True, kw_only=True, dict=True):
+class Packer:
     """What compressing needs: how, on how many threads, and where streams are kept. Its threads end with its block."""
 
-    compression: Compression
-    cache: Cache
-    progress: Progress
-    jobs: int
-    _begun: dict[File, Future[Packed]] = field(default_factory=dict)
+    def __init__(self, *, compression: Compression, cache: Cache, progress: Progress, jobs: int) -> None:
+        self.cache = cache
+        self.jobs = jobs
+        self._level = _LEVELS[compression]
+        self._progress = progress
+        self._pool = ThreadPoolExecutor(max_workers=jobs)
+        self._begun: dict[File, Future[Packed]] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
-
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(max_workers=self.jobs)
 
     def begin(self, file: File) -> None:
         """Let *file* be compressed from now on: it will most likely be packed."""
@@ -98,11 +95,14 @@ class Packer(Struct, frozen=True, kw_only=True, dict=True):
         """
         layout = _layout(files, directories)
         by_size = sorted((file for _, file in layout if file), key=lambda file: -file.size)
-        futures: dict[str, Future[Packed]] = {}
+        begun = {self._begun.pop(file): file for file in by_size if file in self._begun}
+        futures = {file.path: future for future, file in begun.items()}
         try:
             for file in by_size:
-                futures[file.path] = future = self._future(file)
-                future.add_done_callback(partial(self._count, file.size))
+                if file.path not in futures:
+                    futures[file.path] = self._pool.submit(self._packed, file)
+            for future in as_completed(begun):
+                self._progress.advance(begun[future].size)
             for name, _ in layout:
                 packing = futures.pop(name, None)
                 yield packing.result() if packing else Packed(Entry.of_directory(name), b"")
@@ -110,11 +110,10 @@ class Packer(Struct, frozen=True, kw_only=True, dict=True):
             for future in futures.values():
                 future.cancel()
 
-    def _future(self, file: File) -> Future[Packed]:
-        return self._begun.pop(file) if file in self._begun else self._pool.submit(self._pack, file)
-
-    def _count(self, size: int, _: Future[Packed]) -> None:
-        self.progress.advance(size)
+    def _packed(self, file: File) -> Packed:
+        packed = self._pack(file)
+        self._progress.advance(file.size)
+        return packed
 
     def _pack(self, file: File) -> Packed:
         return self._pack_content(file.path, file.source.read_bytes(), executable=file.executable)
@@ -137,13 +136,12 @@ class Packer(Struct, frozen=True, kw_only=True, dict=True):
         return Packed(entry, data)
 
     def _compressed(self, content: bytes, sha256: str) -> memoryview:
-        level = _LEVELS[self.compression]
         if len(content) < _WORTH_KEEPING:
-            return memoryview(deflate.deflate_compress(content, level))
-        key = digest(sha256, level, deflate.__version__)
+            return memoryview(deflate.deflate_compress(content, self._level))
+        key = digest(sha256, self._level, deflate.__version__)
         kept = self.cache.get("streams", key)
         if kept is None:
-            kept = memoryview(deflate.deflate_compress(content, level))
+            kept = memoryview(deflate.deflate_compress(content, self._level))
             self.cache.put("streams", key, kept)
         return kept
 

@@ -20,8 +20,8 @@ _DEVELOPMENT_FOLDERS = frozenset({"tests", "test", "__pycache__", "__pypackages_
 _UNLESS_PACKAGES = frozenset({"build", "dist", "docs"})
 """Folders in the root that hold no product, unless they are import packages."""
 _MARKS_OF_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta/history")
-_DEVELOPMENT_FILES = ("conftest.py", "test_*.py", "*.lock", "*.pyc")
-_DEVELOPMENT_FILES_IN_ROOT = ("setup.py", "noxfile.py", "*_test.py", "pylock.toml", "pylock.*.toml", "pyproject.toml")
+_FOR_DEVELOPMENT = ("conftest.py", "test_*.py", "*.lock", "*.pyc")
+_FOR_DEVELOPMENT_IN_ROOT = ("setup.py", "noxfile.py", "*_test.py", "pylock.toml", "pylock.*.toml", "pyproject.toml")
 
 
 def read_source(root: Path, handler: str | None) -> Tree:
@@ -122,6 +122,7 @@ class _Selection:
             name.startswith(".")
             or name in _DEVELOPMENT_FOLDERS
             or name.endswith((".egg-info", ".dist-info"))
+            or _is_for_development(path)
             or (path in _UNLESS_PACKAGES and not (self._root / path / "__init__.py").exists())
             or self.is_environment(path)
         )
@@ -130,9 +131,7 @@ class _Selection:
     def has(self, path: str) -> bool:
         """Tell whether the file at *path*, in a folder that was entered, belongs to the project."""
         name = path.rpartition("/")[2]
-        patterns = _DEVELOPMENT_FILES if name != path else (*_DEVELOPMENT_FILES, *_DEVELOPMENT_FILES_IN_ROOT)
-        is_tooling = name.startswith(".") or any(fnmatchcase(name, pattern) for pattern in patterns)
-        return not (is_tooling or self._is_ignored(path))
+        return not (name.startswith(".") or _is_for_development(path) or self._is_ignored(path))
 
     def is_environment(self, path: str) -> bool:
         """Tell whether the folder at *path* is an environment, what an installer filled, or a repository's own."""
@@ -155,6 +154,12 @@ class _Selection:
             own = self._inside[folder]
             if own is not None:
                 yield own, path[len(folder) + 1 :] if folder else path
+
+
+def _is_for_development(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    patterns = _FOR_DEVELOPMENT if name != path else (*_FOR_DEVELOPMENT, *_FOR_DEVELOPMENT_IN_ROOT)
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _verdict(speakers: Iterable[tuple[GitIgnoreSpec, str]]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
-from hatch_lambda.model import Severity
+from hatch_lambda.model import Severity, Stage
 from hatch_lambda.report.layout import facts, hanging, table
 from hatch_lambda.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA
 
@@ -105,12 +105,12 @@ def summary_line(package: Package) -> str:
 def tables(result: Slimmed, *, width: int | None, everything: bool) -> Iterator[list[str]]:
     """Yield the tables of a result, each as its lines with the heading first.
 
-    With *everything* no row is left out.
+    With *everything* no row is left out. What bytecode changes is told by the stages alone.
     """
     stages = [(stage.name, f"{stage.files}", size(stage.size), f"{stage.seconds:.2f}") for stage in result.stages]
     yield list(table([("stage", "files", "size", "seconds"), *stages], width))
-    # What bytecode adds is in the table of the stages.
-    if rules := [rule for rule in result.by_rule() if rule[-1] >= 0]:
+    adding = {change.rule for change in result.changes if change.stage is Stage.BYTECODE}
+    if rules := [row for row in result.by_rule() if row[0] not in adding]:
         rows = [(name, f"{files}", size(saved)) for name, files, saved in _shown(rules, everything=everything)]
         if rest := rules[len(rows) :]:
             more = sum(files for _, files, _ in rest), sum(saved for _, _, saved in rest)

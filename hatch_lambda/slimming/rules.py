@@ -47,8 +47,8 @@ class Rule(Struct, frozen=True, kw_only=True, dict=True):
     """Patterns of the form ``name/`` (at any depth), ``a/b/`` or ``/a/`` (from the top)."""
     others: tuple[str, ...] = ()
     """All other patterns, in their order."""
-    below: str | None = None
-    """A file matches only if a folder above it has this name."""
+    within: str | None = None
+    """A file matches only if its folder has this name."""
     starts_with: tuple[bytes, ...] = ()
     unless: Unless | None = None
     readers: tuple[bytes, ...] = ()
@@ -81,7 +81,7 @@ class Rule(Struct, frozen=True, kw_only=True, dict=True):
     def match(self, file: File) -> str | None:
         """Return the pattern that matches the path of *file* last and does not exempt it, or None."""
         path = file.path
-        if self.below is not None and self.below not in file.parts[:-1]:
+        if self.within is not None and file.parts[-2:-1] != (self.within,):
             return None
         matched: str | None = None
         if self.suffixes and path.endswith(self.suffixes):
@@ -148,7 +148,7 @@ def _rule(entry: dict[str, Any]) -> Rule:
         suffixes=tuple(suffixes),
         folders=tuple(folders),
         others=tuple(others),
-        below=entry.get("below"),
+        within=entry.get("within"),
         starts_with=tuple(text.encode() for text in entry.get("starts-with", ())),
         unless=Unless(entry["unless"]) if "unless" in entry else None,
         readers=tuple(text.encode() for text in entry.get("readers", ())),

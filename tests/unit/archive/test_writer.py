@@ -42,7 +42,9 @@ class Bench:
         source.write_bytes(content)
         return File(path=path, source=source, size=len(content), **changes)
 
-    def write(self, *files, jobs=2, output=None, progress=None, compression="fast", epoch=None, cache=None):
+    def write(
+        self, *files, jobs=2, output=None, progress=None, compression="fast", epoch=None, cache=None, begun=False
+    ):
         packer = Packer(
             compression=compression, cache=cache or Cache(root=None), progress=progress or Silent(), jobs=jobs
         )
@@ -50,6 +52,8 @@ class Bench:
         file = self.folder / "section.bin"
         file.unlink(missing_ok=True)
         with packer:
+            for one in files if begun else ():
+                packer.begin(one)
             first = StoredSection(section=write_section(parts[0], file, packer, Timestamp.of(epoch)), file=file)
             return write(first, parts[1], output or self.output, packer, Timestamp.of(epoch))
 
@@ -253,7 +257,8 @@ def test_an_empty_package_is_a_zip_too(bench):
     assert bench.names() == []
 
 
-def test_progress_counts_every_byte_once(bench):
+@pytest.mark.parametrize("begun", [False, True])
+def test_progress_counts_every_byte_once(bench, begun):
     class Counter(Silent):
         done = 0
         lock = threading.Lock()
@@ -263,7 +268,8 @@ def test_progress_counts_every_byte_once(bench):
                 self.done += amount
 
     counter = Counter()
-    bench.write(bench.file("a", b"x" * 100), bench.file("b", b"y" * 50, project=True), progress=counter)
+    files = bench.file("a", b"x" * 100), bench.file("b", b"y" * 50, project=True)
+    bench.write(*files, progress=counter, begun=begun)
     assert counter.done == 150
 
 
@@ -296,15 +302,32 @@ def test_a_source_that_is_gone_leaves_the_old_package_and_is_named(bench, projec
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-def test_an_interrupted_build_leaves_the_old_package(bench, error, monkeypatch):
-    def interrupted(*_):
-        raise error
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_interrupted_build_leaves_the_old_package(bench, error, begun):
+    """Whoever is told of progress may raise; nobody waits for ever, and nothing is swallowed."""
+
+    class Interrupting(Silent):
+        def advance(self, amount=1):
+            raise error
 
     bench.write(bench.file("a"))
     before = bench.output.read_bytes()
-    monkeypatch.setattr(deflate, "deflate_compress", interrupted)
     with pytest.raises(error):
-        bench.write(bench.file("b"))
+        bench.write(*(bench.file(f"{number}") for number in range(10)), progress=Interrupting(), begun=begun)
+    assert bench.output.read_bytes() == before
+    assert leftovers(bench.output.parent) == []
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_compressor_that_fails_leaves_the_old_package(bench, monkeypatch, begun):
+    def fail(*_):
+        raise MemoryError
+
+    bench.write(bench.file("a"))
+    before = bench.output.read_bytes()
+    monkeypatch.setattr(deflate, "deflate_compress", fail)
+    with pytest.raises(MemoryError):
+        bench.write(*(bench.file(f"{number}") for number in range(10)), begun=begun)
     assert bench.output.read_bytes() == before
     assert leftovers(bench.output.parent) == []
 

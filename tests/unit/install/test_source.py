@@ -66,6 +66,7 @@ def test_names_with_spaces_and_other_scripts_are_taken(folder):
         "setup.py", "noxfile.py", "docs/conf.py", "build/lib/app/x.py", "dist/x.py",
         "pyproject.toml", "uv.lock", "pylock.toml", "pylock.dev.toml", "app/__pycache__/a.cpython-313.pyc", "old.pyc",
         "app.egg-info/PKG-INFO", "node_modules/x/y.py", "__pypackages__/3.13/lib/x.py", ".git/hooks/x.py",
+        "app/state.lock/a.json", "conftest.py/x.py", "pylock.dev.toml/x.py",
     ],
 )  # fmt: skip
 def test_tooling_is_left_out(folder, path):

@@ -19,7 +19,7 @@ def test_every_rule_has_a_name_of_its_own_and_a_reason():
     rules = load("rules.toml")["rule"]
     known = {
         *("name", "reason", "patterns", "unless", "starts-with", "readers", "spared", "holds", "all-files"),
-        *("words", "family", "below", "beside", "copies", "metadata", "optional", "stage"),
+        *("words", "family", "within", "beside", "copies", "metadata", "optional", "stage"),
     }
     assert len({rule["name"] for rule in rules}) == len(rules)
     for rule in rules:
