@@ -1,11 +1,12 @@
 """Measure hatch-lambda against the documented recipe and the limit: ``python -m tests.benchmarks``.
 
-On each workload, alternating in one run: a build with an empty cache, a build of nothing new, one after an edit of
-the project's code, one after a change of one distribution in the lock; the recipe of uv's guide (``uv export``,
-``uv pip install --target``, ``zip -r``), for which ``zip`` must be installed; and the limit, which is copying the
-finished zip with ``cp`` plus the start-up of ``python -c 'import hatch_lambda'``. Then many functions that share
-their dependencies. All of that without bytecode, which is measured by itself: against ``python -m compileall``, and by
-the time of an import with it and without. uv's own cache is warm all the time. It needs a package registry, once.
+The start-up of the command. Then on each workload, alternating in one run: a build with an empty cache, a build of
+nothing new, one after an edit of the project's code, one after a change of one distribution in the lock; the recipe of
+uv's guide (``uv export``, ``uv pip install --target``, ``zip -r``), for which ``zip`` must be installed; and the limit,
+which is copying the finished zip with ``cp`` plus the start-up of ``python -c 'import hatch_lambda'``. Then many
+functions that share their dependencies. All of that without bytecode, which is measured by itself: against
+``python -m compileall``, and by the time of an import with it and without. uv's own cache is warm all the time. It
+needs a package registry, once.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from rich.console import Console
 
 from tests.benchmarks.compiled import measure_bytecode
 from tests.benchmarks.functions import measure_functions
-from tests.benchmarks.tables import bytecode_table, functions_table, workload_table, workload_title
+from tests.benchmarks.startup import measure_startup
+from tests.benchmarks.tables import functions_table, ratios_table, workload_table, workload_title
 from tests.benchmarks.workloads import WORKLOADS, measure_workload
 
 
@@ -38,6 +40,9 @@ def main() -> None:
     document = {"python": platform.python_version(), "machine": platform.machine()}
     document |= {"workloads": {}, "functions": {}, "bytecode": {}}
     with tempfile.TemporaryDirectory(prefix="hatch-lambda-benchmark-") as folder:
+        document["start-up"] = measure_startup(Path(folder), arguments.runs)
+        console.print("\nstart-up")
+        console.print(ratios_table(document["start-up"]))
         for name in filter(None, arguments.workloads.split(",")):
             result = measure_workload(name, Path(folder) / name, arguments.runs)
             document["workloads"][name] = result
@@ -52,7 +57,7 @@ def main() -> None:
             document["bytecode"] = measure_bytecode(arguments.bytecode, Path(folder) / "bytecode", arguments.runs)
             if document["bytecode"]:
                 console.print(f"\nbytecode of {arguments.bytecode}")
-                console.print(bytecode_table(document["bytecode"]))
+                console.print(ratios_table(document["bytecode"]))
     if arguments.json:
         arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 

@@ -37,14 +37,14 @@ def workload_table(result: dict[str, Any]) -> Table:
     return table
 
 
-def bytecode_table(result: dict[str, Any]) -> Table:
-    """Return what bytecode costs and brings."""
+def ratios_table(result: dict[str, Any]) -> Table:
+    """Return figures, and the ratios of some below them: of bytecode, and of start-up."""
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for heading in ("wall s", "CPU s", "peak MB"):
         table.add_column(heading, justify="right")
     for kind, figures in result["figures"].items():
-        table.add_row(kind, f"{figures['wall']:.2f}", f"{figures['cpu']:.2f}", f"{figures['peak'] / MB:.0f}")
+        table.add_row(kind, f"{figures['wall']:.3f}", f"{figures['cpu']:.3f}", f"{figures['peak'] / MB:.0f}")
     for kind, ratio in result["ratios"].items():
         table.add_row(kind, f"{ratio:.2f}")
     return table
