@@ -67,7 +67,7 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
         identity=_identity(wheels, sources),
         pinned=pinned(wheels, lock.path.parent) if wheels else None,
         lock=lock.path.name,
-        findings=(*lock.findings, *moving(lock, target)),
+        findings=(*lock.findings, *moving(policy, target)),
         sources=sources,
     )
     texts = [choice.pinned or "", *(source.pinned or "" for source in sources)]

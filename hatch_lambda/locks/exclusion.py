@@ -16,8 +16,7 @@ from hatch_lambda.model import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from packaging.pylock import Package, Pylock
-    from packaging.utils import NormalizedName
+    from packaging.pylock import Package
 
     from hatch_lambda.locks.lock import Lock, LockPolicy, Request
     from hatch_lambda.target import Target
@@ -27,7 +26,7 @@ def excluded_names(policy: LockPolicy) -> frozenset[str]:
     """Return the names of what is to be left out."""
     names = set(map(canonicalize_name, policy.exclude_packages))
     if policy.exclude_runtime_packages:
-        names |= _of_runtime()
+        names |= {canonicalize_name(entry["name"]) for entry in _of_runtime()}
     return frozenset(names)
 
 
@@ -54,11 +53,7 @@ def exclude(lock: Lock, request: Request) -> Lock:
             )
         kept = _reachable({name: needed or frozenset() for name, needed in graph.items()}, names, request)
         left = [package for package in packages if package.name in kept]
-    return msgspec.structs.replace(
-        lock,
-        pylock=dataclasses.replace(lock.pylock, packages=left),
-        left_to_runtime=lock.left_to_runtime or left_to_runtime(lock.pylock, policy),
-    )
+    return msgspec.structs.replace(lock, pylock=dataclasses.replace(lock.pylock, packages=left))
 
 
 def _reachable(graph: Mapping[str, frozenset[str]], excluded: frozenset[str], request: Request) -> set[str]:
@@ -94,25 +89,21 @@ def names_of(requirements: Iterable[str]) -> frozenset[str]:
     return frozenset(canonicalize_name(Requirement(text).name) for text in requirements)
 
 
-def left_to_runtime(pylock: Pylock, policy: LockPolicy) -> tuple[str, ...]:
-    """Return the names and versions of those in *pylock* that are left to what Lambda's runtimes bring."""
-    names = _of_runtime() if policy.exclude_runtime_packages else frozenset()
-    return tuple(sorted(f"{package.name} {package.version}" for package in pylock.packages if package.name in names))
+def _of_runtime() -> list[dict[str, str]]:
+    entries: list[dict[str, str]] = load("runtime_packages.toml")["package"]
+    return entries
 
 
-def _of_runtime() -> frozenset[NormalizedName]:
-    return frozenset(canonicalize_name(entry["name"]) for entry in load("runtime_packages.toml")["package"])
-
-
-def moving(lock: Lock, target: Target) -> tuple[Finding, ...]:
+def moving(policy: LockPolicy, target: Target) -> tuple[Finding, ...]:
     """Warn of what the settings leave to the runtime."""
-    if not lock.left_to_runtime:
+    if not policy.exclude_runtime_packages:
         return ()
+    names = ", ".join(entry["name"] for entry in _of_runtime())
     found = Finding(
         code="HL061",
         severity=Severity.WARNING,
-        message=f"{', '.join(lock.left_to_runtime)}: left to what {target.runtime.name} brings, which has other"
-        " versions; they depend on the region, too, AWS documents none and changes them without notice",
+        message=f"what {target.runtime.name} brings is left out ({names}): its versions are not those"
+        " of the lock; they depend on the runtime and the region, AWS documents none and changes them without notice",
         hint="ship your own where you rely on a version: leave `exclude-runtime-packages` out",
     )
     return (found,)

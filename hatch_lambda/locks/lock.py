@@ -72,8 +72,6 @@ class Lock(Struct, frozen=True, kw_only=True):
     """Whether only what the chosen groups need was read; else the markers in it tell the groups."""
     vouched: bool = False
     """Whether the tool that wrote it has confirmed that it fits the project."""
-    left_to_runtime: tuple[str, ...] = ()
-    """Names and versions of what it has, and the settings leave to what the runtime brings."""
 
 
 class Request(Struct, frozen=True, kw_only=True):

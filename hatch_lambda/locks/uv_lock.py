@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from hatch_lambda.errors import CommandError, LockError
-from hatch_lambda.locks.exclusion import excluded_names, left_to_runtime
+from hatch_lambda.locks.exclusion import excluded_names
 from hatch_lambda.locks.groups import chosen_names
 from hatch_lambda.locks.lock import Lock, shown
 from hatch_lambda.locks.messages import first_error
@@ -55,12 +55,9 @@ def read(request: Request) -> Lock:
             f"{request.shown}: uv cannot export it:\n{exported.tail()}", hint=f"try {_mend(request)}"
         ) from exported
     folder = request.path.parent
-    pylock = parse(exported, f"{request.shown}, as uv exports it")
-    whole = _export(request, pruned=False) if request.policy.exclude_runtime_packages else exported
     return Lock(
         path=request.path,
-        pylock=rebase(pylock, folder, folder),
-        left_to_runtime=left_to_runtime(parse(whole, request.shown), request.policy) if isinstance(whole, str) else (),
+        pylock=rebase(parse(exported, f"{request.shown}, as uv exports it"), folder, folder),
         findings=(_unchecked(request, opinion.error),) if opinion.error is not None else (),
         mend=_mend(request),
         has_groups_chosen=True,
@@ -79,13 +76,10 @@ def create(request: Request) -> None:
         ) from error
 
 
-def _export(request: Request, *, pruned: bool = True) -> str | CommandError:
-    """Return the lock as ``pylock.toml``, its paths relative to the folder of the lock; 20 ms.
-
-    *pruned*: without what the settings leave out.
-    """
+def _export(request: Request) -> str | CommandError:
+    """Return the lock as ``pylock.toml``, its paths relative to the folder of the lock; 20 ms."""
     chosen = [f"--extra={extra}" for extra in request.policy.extras]
-    if pruned and not request.policy.keep_dependencies:
+    if not request.policy.keep_dependencies:
         chosen += [f"--prune={name}" for name in sorted(excluded_names(request.policy))]
     option = "--only-group" if request.policy.only_groups else "--group"
     chosen += [f"{option}={name}" for name in chosen_names(request.policy, request.project.dependency_groups)]
