@@ -31,8 +31,10 @@ else:
     import tomli as tomllib
 
 MAKER = "`pipenv lock`"
-_DEFAULT_SOURCE = {"name": "pypi", "url": "https://pypi.org/simple", "verify_ssl": True}
+_DEFAULT_SOURCE = "677b60c1a49dfc760b986894670446dcacdb27ad9bc1887652c674e5bc90bc5e"
+"""The stamp of the source that a ``Pipfile`` without one has (plette, ``DEFAULT_SOURCE_TOML``): the lock names it."""
 _NO_GROUP = frozenset({"source", "packages", "dev-packages", "requires", "scripts", "pipfile", "pipenv"})
+_COMPACT = (",", ":")
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
 
@@ -50,6 +52,8 @@ class _Entry(msgspec.Struct, frozen=True):
 
 class _Source(msgspec.Struct, frozen=True):
     url: str
+    name: object = None
+    verify_ssl: object = None
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -133,15 +137,17 @@ def _check(request: Request, meta: _Meta) -> None:
         pipfile = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise LockError(f"{os.path.relpath(path, request.project.root)}: cannot be read: {error}") from error
-    check_stamp(request, meta.hash.get("sha256", ""), [_stamp(pipfile)], MAKER)
+    check_stamp(request, meta.hash.get("sha256", ""), [_stamp(pipfile, meta)], MAKER)
 
 
-def _stamp(pipfile: Mapping[str, Any]) -> str:
-    """Return the stamp of a ``Pipfile`` (plette, ``Pipfile.get_hash``)."""
+def _stamp(pipfile: Mapping[str, Any], meta: _Meta) -> str:
+    """Return the stamp of a ``Pipfile`` (plette, ``Pipfile.get_hash``), whose lock has *meta*."""
+    locked = map(msgspec.structs.asdict, meta.sources)
+    default = [source for source in locked if stamp(source, _COMPACT) == _DEFAULT_SOURCE]
     content = {
-        "_meta": {"sources": pipfile.get("source", [_DEFAULT_SOURCE]), "requires": pipfile.get("requires", {})},
+        "_meta": {"sources": pipfile.get("source", default), "requires": pipfile.get("requires", {})},
         "default": pipfile.get("packages", {}),
         "develop": pipfile.get("dev-packages", {}),
         **{name: value for name, value in pipfile.items() if name not in _NO_GROUP},
     }
-    return stamp(content, (",", ":"))
+    return stamp(content, _COMPACT)

@@ -67,6 +67,11 @@ class Workbench:
     def build(self, *options, check=True):
         return self.shell.hatch_lambda("build", "--json", *options, cwd=self.root, check=check, **self.environment)
 
+    def index(self):
+        """Return the address of the index that uv asks."""
+        told = self.shell.uv("pip", "compile", "--quiet", "--emit-index-url", os.devnull, cwd=self.root).stdout
+        return re.search(r"^--index-url (\S+?)/?$", told, re.MULTILINE)[1]
+
     def packed(self, *options):
         """Return the import names of the dependencies in the package."""
         path = json.loads(self.build(*options).stdout)["zip"]
@@ -93,7 +98,7 @@ def lock_poetry(bench):
     bench.write(
         f"{HEAD}{EXTRA}{SETTINGS}[tool.poetry]\npackage-mode = false\n"
         '[tool.poetry.group.ops.dependencies]\niniconfig = "*"\n[tool.poetry.group.dev.dependencies]\npluggy = "*"\n'
-        '[[tool.poetry.source]]\nname = "simple"\nurl = "https://pypi.org/simple/"\npriority = "primary"\n'
+        f'[[tool.poetry.source]]\nname = "simple"\nurl = "{bench.index()}/"\npriority = "primary"\n'
     )
     bench.tool("poetry", "lock", "--no-interaction")
 
@@ -106,7 +111,7 @@ def lock_pdm(bench):
 def lock_pipenv(bench):
     bench.write(f"{SETTINGS}", "pyproject.toml")
     bench.write(
-        '[[source]]\nurl = "https://pypi.org/simple"\nverify_ssl = true\nname = "pypi"\n'
+        f'[[source]]\nurl = "{bench.index()}"\nverify_ssl = true\nname = "pypi"\n'
         '[packages]\njinja2 = {version = ">=3", markers = "python_version >= \'3.12\'"}\n'
         'colorama = {version = "*", markers = "sys_platform == \'win32\'"}\n'
         '[dev-packages]\npluggy = "*"\n[ops]\niniconfig = "*"\n[fast]\nsix = "*"\n',
@@ -190,6 +195,19 @@ def test_what_only_an_excluded_distribution_needed_goes_with_it(bench, locked, f
     assert bench.packed("-C", 'exclude-packages=["Jinja2"]') == set()
     assert bench.packed("-C", 'exclude-packages=["Jinja2"]', "-C", "keep-dependencies=true") == {"markupsafe"}
     assert bench.packed("-C", 'exclude-packages=["markupsafe"]') == {"jinja2"}
+
+
+@pytest.mark.slow
+def test_a_pipfile_need_not_name_an_index(bench):
+    """Pipenv takes its own, and marks the lock as if the file had named it; what pip is configured with comes on top."""
+    bench.environment["PIP_CONFIG_FILE"] = os.devnull
+    bench.write(SETTINGS)
+    bench.write('[packages]\niniconfig = "*"\n', "Pipfile")
+    bench.tool("pipenv", "lock", "--python", bench.python)
+    assert bench.packed() == {"iniconfig"}
+    shutil.rmtree(bench.root / "dist")
+    bench.write('[packages]\niniconfig = ">=2"\n', "Pipfile")
+    assert "the project has changed since it was locked" in bench.refused()
 
 
 @pytest.mark.slow
