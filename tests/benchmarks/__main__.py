@@ -36,6 +36,10 @@ def main() -> None:
     parser.add_argument("--bytecode", default="ml", help="a workload, or nothing (default: ml)")
     parser.add_argument("--json", type=Path, help="where the figures go as a JSON document")
     arguments = parser.parse_args()
+    workloads = [name for name in arguments.workloads.split(",") if name]
+    for name in filter(None, (*workloads, arguments.bytecode)):
+        if name not in WORKLOADS:
+            parser.error(f"there is no workload {name!r} (there are {', '.join(WORKLOADS)})")
     console = Console(width=None if sys.stdout.isatty() else 100)
     document = {"python": platform.python_version(), "machine": platform.machine()}
     document |= {"workloads": {}, "functions": {}, "bytecode": {}}
@@ -43,7 +47,7 @@ def main() -> None:
         document["start-up"] = measure_startup(Path(folder), arguments.runs)
         console.print("\nstart-up")
         console.print(ratios_table(document["start-up"]))
-        for name in filter(None, arguments.workloads.split(",")):
+        for name in workloads:
             result = measure_workload(name, Path(folder) / name, arguments.runs)
             document["workloads"][name] = result
             console.print(f"\n{workload_title(name, result)}", soft_wrap=True)

@@ -199,7 +199,7 @@ def test_what_only_an_excluded_distribution_needed_goes_with_it(bench, locked, f
 
 @pytest.mark.slow
 def test_a_pipfile_need_not_name_an_index(bench):
-    """Pipenv takes its own, and marks the lock as if the file had named it; what pip is configured with comes on top."""
+    """Pipenv takes its own, and marks the lock as if the file had named it. Pip's configuration may add others."""
     bench.environment["PIP_CONFIG_FILE"] = os.devnull
     bench.write(SETTINGS)
     bench.write('[packages]\niniconfig = "*"\n', "Pipfile")
