@@ -42,7 +42,8 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setenv("UV_OFFLINE", "1")
     folder = tmp_path / "wheels"
     wheels = [
-        make_wheel(folder, "big", {"big/__init__.py": "VALUE = 7\n", "big/data.py": text("big", 4_000_000)}),
+        make_wheel(folder, "big", {"big/__init__.py": f"VALUE = 7\nOURS = {str(tmp_path)!r}\n",
+                                   "big/data.py": text("big", 4_000_000)}),
         make_wheel(folder, "small", {"small/__init__.py": "VALUE = 5\n", "small/run.sh": "#!/bin/sh\n"},
                    modes={"small/run.sh": 0o100755}),
         make_wheel(folder, "native", {"native/__init__.py": "", "native/_core.so": library("libfoo-1a2b.so.1")}),
@@ -54,12 +55,15 @@ def project(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def temporary(monkeypatch, tmp_path):
-    """Let no test find what another one unpacked to the real /tmp."""
-    made = set(Path("/tmp").glob("hatch-lambda-*"))
-    yield
-    for folder in set(Path("/tmp").glob("hatch-lambda-*")) - made:
-        shutil.rmtree(folder, ignore_errors=True)
+def task(tmp_path):
+    """Unpack a package as Lambda does; what its loader unpacked to the real /tmp in turn is removed afterwards.
+
+    That folder is named after its content, and no other test has the same: see ``OURS``.
+    """
+    folder = tmp_path / "task"
+    yield lambda package: unzip(package, folder)
+    made = Path(unpack(str(folder / INNER), str(tmp_path)))
+    shutil.rmtree(Path("/tmp", made.name))
 
 
 def inner_names(package, tmp_path):
@@ -103,23 +107,23 @@ def test_a_package_that_fits_in_no_way_is_refused(project):
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
-def test_a_nested_package_runs_on_every_interpreter(version, project, tmp_path, temporary, monkeypatch):
+def test_a_nested_package_runs_on_every_interpreter(version, project, task, monkeypatch):
     monkeypatch.setenv("PYENV_VERSION", os.environ.get("PYENV_VERSION", ""))
     monkeypatch.setattr(sys, "executable", interpreter(version))
     made = api.build(project, shape="nested", nested_limit=0)
-    task = unzip(made.path, tmp_path / "task")
-    assert (task / INNER).is_file()
-    assert not (task / "big").exists()
-    assert call(task, handler=made.handler) == ANSWER
-    assert call(task, handler=made.handler) == ANSWER
+    folder = task(made.path)
+    assert (folder / INNER).is_file()
+    assert not (folder / "big").exists()
+    assert call(folder, handler=made.handler) == ANSWER
+    assert call(folder, handler=made.handler) == ANSWER
 
 
 @pytest.mark.parametrize("line", ["import unzip_requirements", "import hatch_lambda_nested"])
-def test_one_line_in_the_handlers_module_does_as_well(line, project, tmp_path, temporary):
+def test_one_line_in_the_handlers_module_does_as_well(line, project, task):
     """Code that was written for serverless-python-requirements keeps working."""
     (project / "app.py").write_text(f"try:\n    {line}\nexcept ImportError:\n    pass\n{APP}")
     made = api.build(project, shape="nested", nested_limit=0, handler=None)
-    assert call(unzip(made.path, tmp_path / "task"), handler="app.handler") == ANSWER
+    assert call(task(made.path), handler="app.handler") == ANSWER
 
 
 @pytest.mark.parametrize(("most", "severity"), [(1_000, Severity.WARNING), (3, Severity.ERROR)])
