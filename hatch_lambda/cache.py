@@ -8,6 +8,7 @@ read or written makes builds slower, never fail.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -93,7 +94,7 @@ class Cache(Struct):
         return None
 
     def put(self, kind: str, key: str, payload: Buffer) -> None:
-        """Keep *payload*; whoever comes second with the same key changes nothing."""
+        """Keep *payload*, in the place of what was there."""
         content = memoryview(payload)
         trailer = _trailer(content.nbytes, hashlib.sha256(content).digest(), kind, key)
         if self.root is not None:
@@ -119,7 +120,10 @@ class Cache(Struct):
             file.replace(path)
             self._written = True
         except OSError as error:
-            self._note("the cache cannot be written", error, path.parent)
+            if error.errno == errno.EXDEV:  # the build works on another disk
+                self._write(path, file.read_bytes())
+            else:
+                self._note("the cache cannot be written", error, path.parent)
             return file
         return path
 

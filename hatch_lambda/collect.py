@@ -167,7 +167,7 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
     def _key(self) -> parts.Key:
         settings = self.run.settings
         return parts.Key(
-            wheels=self.chosen.identity,
+            wheels=self.chosen.identities,
             target=str(self.project.target),
             policies=(
                 *(build_policy(self.project), slim_policy(settings), strip_policy(settings)),
@@ -201,9 +201,11 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
     def _make(self) -> parts.StoredPart | None:
         """Install, slim, strip, compile and compress the dependencies, and keep the result."""
         run = replace(self.run, bytecode=self._bytecode, journal=Journal())
-        dependencies = install_dependencies(self.project, self.chosen, run)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            looking = pool.submit(parts.streams, replace(run.context.cache, remote=None), self._key)
+            dependencies = install_dependencies(self.project, self.chosen, run)
         own = self.building.result().tree
-        with run.packer() as packer:
+        with run.packer(looking.result()) as packer:
             tree = run.slim(dependencies, own, packer)
             if self._is_too_much(tree):
                 parts.note_crowded(run.context.cache, self._key, run.influence(own), tree.size)

@@ -20,7 +20,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hatch_lambda import __version__
-from hatch_lambda.archive import Section, StoredSection
+from hatch_lambda.archive import Section, SectionStreams, StoredSection, is_whole
 from hatch_lambda.cache import digest
 from hatch_lambda.decoding import from_msgpack
 from hatch_lambda.model import Change, File, Finding, Tree
@@ -29,12 +29,20 @@ from hatch_lambda.verify import Facts  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from hatch_lambda.archive import Timestamp
     from hatch_lambda.cache import Cache
     from hatch_lambda.report.journal import Journal
 
 _PARTS, _SECTIONS, _KNOWN, _CROWDED, _PROGRAM = "parts", "sections", "known", "crowded", "program"
+_RECENT = "recent"
+
+_REMEMBERED = 64
+"""Parts, of whatever projects, that another one may take content from."""
+
+_MOST_READ = 3
+"""Of these, how many it takes content from: to read one costs as much as to compress a few files."""
 
 _SHAPING = ("installer", "pathspec")
 """Libraries that have a say about the files: the text of commands, and what a pattern matches."""
@@ -46,7 +54,7 @@ _LOCKS_LOCK = threading.Lock()
 class Key(Struct, frozen=True, kw_only=True):
     """Everything that can change the part, but for what the project's own code does to it."""
 
-    wheels: str
+    wheels: tuple[str, ...]
     target: str
     policies: tuple[object, ...]
     compression: str
@@ -57,6 +65,11 @@ class Key(Struct, frozen=True, kw_only=True):
     def digest(self, influence: str = "") -> str:
         """Return it as the cache needs it, with the *influence* of the project's code (see ``slimming``)."""
         return digest(self, influence, __version__, deflate.__version__, *map(_version, _SHAPING))
+
+    @property
+    def alike(self) -> str:
+        """The digest of what parts have in common that hold the same content as the same bytes."""
+        return digest(self.compression, self.tool, __version__, deflate.__version__)
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -99,6 +112,17 @@ class Part(Struct, frozen=True, kw_only=True):
         return {entry.name: entry.sha256 for entry in self.section.files}
 
 
+class Recent(Struct, frozen=True, array_like=True):
+    """A part that was made, and the distributions in it."""
+
+    name: str
+    wheels: frozenset[str]
+
+    def shares(self, wheels: AbstractSet[str]) -> int:
+        """Return how many of *wheels* are in it."""
+        return len(self.wheels & wheels)
+
+
 class StoredPart(Struct, frozen=True, kw_only=True):
     """A part, and where it is kept."""
 
@@ -131,7 +155,10 @@ def is_known(cache: Cache, key: Key) -> bool:
 
 def load(cache: Cache, key: Key, influence: str) -> StoredPart | None:
     """Return the part, if both of its entries are there."""
-    name = key.digest(influence)
+    return _load(cache, key.digest(influence))
+
+
+def _load(cache: Cache, name: str) -> StoredPart | None:
     document = cache.get(_PARTS, name)
     file = cache.file(_SECTIONS, name) if document is not None else None
     if document is None or file is None:
@@ -164,7 +191,43 @@ def store(cache: Cache, key: Key, influence: str, part: Part, file: Path) -> Sto
     timeless = replace(part, stages=tuple(replace(stage, seconds=0.0) for stage in part.stages))
     cache.put(_PARTS, name, msgspec.msgpack.encode(timeless))
     cache.put(_KNOWN, key.digest(), b"")
+    _note_recent(cache, key, name)
     return StoredPart(part=part, key=name, file=kept, is_new=True)
+
+
+def streams(cache: Cache, key: Key) -> SectionStreams:
+    """Return the compressed files of earlier parts that share the most distributions with that under *key*."""
+    recent = _recent(cache, key)
+    missing = set(key.wheels)
+    sections: list[StoredSection] = []
+    while len(sections) < _MOST_READ and (best := max(recent, key=lambda made: made.shares(missing), default=None)):
+        if not best.shares(missing):
+            break
+        recent.remove(best)
+        stored = _load(cache, best.name)
+        if stored is None:
+            continue
+        if is_whole(stored.section):
+            sections.append(stored.section)
+            missing -= best.wheels
+        else:
+            drop(cache, best.name)
+    return SectionStreams(sections)
+
+
+def _recent(cache: Cache, key: Key) -> list[Recent]:
+    document = cache.get(_RECENT, key.alike)
+    try:
+        return [] if document is None else from_msgpack(document, list[Recent])
+    except msgspec.MsgspecError:  # whole, but none of ours
+        return []
+
+
+def _note_recent(cache: Cache, key: Key, name: str) -> None:
+    """Remember the part *name*; of two builds that do so at once, one is forgotten, which only costs time."""
+    earlier = (made for made in _recent(cache, key) if made.name != name)
+    recent = [Recent(name, frozenset(key.wheels)), *earlier][:_REMEMBERED]
+    cache.put(_RECENT, key.alike, msgspec.msgpack.encode(recent))
 
 
 def drop(cache: Cache, key: str) -> None:

@@ -110,11 +110,15 @@ class Run(Struct, frozen=True, kw_only=True):
         self.journal.findings = [*verify.settle(every, self.settings.verify_ignore)]
         verify.raise_errors(self.journal.findings)
 
-    def packer(self) -> archive.Packer:
-        """Return what compresses."""
+    def packer(self, streams: archive.SectionStreams | None = None) -> archive.Packer:
+        """Return what compresses the project's files, or those of dependencies, which may be among *streams*."""
         context = self.context
         return archive.Packer(
-            compression=self.settings.compression, cache=context.cache, progress=context.progress, jobs=context.jobs
+            compression=self.settings.compression,
+            cache=context.cache,
+            progress=context.progress,
+            jobs=context.jobs,
+            streams=streams,
         )
 
     def _slim(

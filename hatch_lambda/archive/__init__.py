@@ -8,12 +8,14 @@ from hatch_lambda.archive.format import Entry, Timestamp
 from hatch_lambda.archive.naming import package_name, packages_in, packages_of
 from hatch_lambda.archive.output import is_zip
 from hatch_lambda.archive.pack import Compression, Packed, Packer
+from hatch_lambda.archive.streams import SectionStreams
 from hatch_lambda.archive.writer import (
     DamagedSectionError,
     Section,
     StoredSection,
     Written,
     content_digest,
+    is_whole,
     read_packed,
     write,
     write_packed,
@@ -34,11 +36,13 @@ __all__ = [
     "Packer",
     "ReadEntry",
     "Section",
+    "SectionStreams",
     "StoredSection",
     "Timestamp",
     "Written",
     "content_digest",
     "entries",
+    "is_whole",
     "is_zip",
     "package_name",
     "packages_in",

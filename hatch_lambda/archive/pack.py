@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hatch_lambda.archive.format import DEFLATED, STORED, Entry
-from hatch_lambda.cache import digest
+from hatch_lambda.archive.streams import CachedStreams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer, Self
 
+    from hatch_lambda.archive.streams import Streams
     from hatch_lambda.cache import Cache
     from hatch_lambda.model import File, Progress
 
@@ -26,9 +27,6 @@ Compression = Literal["fast", "balanced", "smallest"]
 
 _LEVELS: dict[Compression, int] = {"fast": 1, "balanced": 7, "smallest": 12}
 """libdeflate's levels: 7 is smaller than zlib's 9 at a tenth of its time; 12 takes long for the last 3 %."""
-
-_WORTH_KEEPING = 1 << 15
-"""Bytes below which compressing a file again is as quick as looking its stream up."""
 
 
 class Packed(Struct, frozen=True):
@@ -52,10 +50,14 @@ class Packed(Struct, frozen=True):
 class Packer:
     """What compressing needs: how, on how many threads, and where streams are kept. Its threads end with its block."""
 
-    def __init__(self, *, compression: Compression, cache: Cache, progress: Progress, jobs: int) -> None:
+    def __init__(
+        self, *, compression: Compression, cache: Cache, progress: Progress, jobs: int, streams: Streams | None = None
+    ) -> None:
+        """Make one that keeps its streams in *cache*, unless there are other *streams*."""
         self.cache = cache
         self.jobs = jobs
         self._level = _LEVELS[compression]
+        self._streams = streams or CachedStreams(cache=cache, level=self._level)
         self._progress = progress
         self._pool = ThreadPoolExecutor(max_workers=jobs)
         self._begun: dict[File, Future[Packed]] = {}
@@ -136,14 +138,11 @@ class Packer:
         return Packed(entry, data)
 
     def _compressed(self, content: bytes, sha256: str) -> memoryview:
-        if len(content) < _WORTH_KEEPING:
-            return memoryview(deflate.deflate_compress(content, self._level))
-        key = digest(sha256, self._level, deflate.__version__)
-        kept = self.cache.get("streams", key)
+        kept = self._streams.get(sha256, len(content))
         if kept is None:
-            kept = memoryview(deflate.deflate_compress(content, self._level))
-            self.cache.put("streams", key, kept)
-        return kept
+            kept = deflate.deflate_compress(content, self._level)
+            self._streams.put(sha256, len(content), kept)
+        return memoryview(kept)
 
 
 def _layout(files: Iterable[File], directories: set[str]) -> list[tuple[str, File | None]]:

@@ -14,7 +14,6 @@ from hatch_lambda.model import Finding, LockedSource, LockedWheel
 from hatch_lambda.redact import has_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from hatch_lambda.cache import Cache
@@ -29,8 +28,8 @@ _SELECTIONS = "selections"
 class Choice(Struct, frozen=True, kw_only=True):
     """What is installed for a target."""
 
-    identity: str
-    """A digest of its names and hashes: with the same identity the same bytes are installed."""
+    identities: tuple[str, ...]
+    """For each distribution a digest of its name and hashes: with the same ones the same bytes are installed."""
     pinned: str | None
     """A ``pylock.toml`` that lists its wheels and no others; None where there are none."""
     lock: str
@@ -64,7 +63,7 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
     wheels = [*vendored, *(locked for locked in chosen if isinstance(locked, LockedWheel))]
     sources = tuple(locked for locked in chosen if isinstance(locked, LockedSource))
     choice = Choice(
-        identity=_identity(wheels, sources),
+        identities=tuple(sorted((*map(_identity, wheels), *(source.identity for source in sources)))),
         pinned=pinned(wheels, lock.path.parent) if wheels else None,
         lock=lock.path.name,
         findings=(*lock.findings, *moving(policy, target)),
@@ -85,6 +84,5 @@ def _kept(cache: Cache, key: str) -> Choice | None:
         return None
 
 
-def _identity(wheels: Iterable[LockedWheel], sources: Iterable[LockedSource]) -> str:
-    files = sorted((wheel.wheel.filename, sorted(wheel.wheel.hashes.items())) for wheel in wheels)
-    return digest(files, [source.identity for source in sources])
+def _identity(locked: LockedWheel) -> str:
+    return digest(locked.wheel.filename, sorted(locked.wheel.hashes.items()))

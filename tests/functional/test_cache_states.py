@@ -29,7 +29,7 @@ from hatch_lambda.settings import Settings
 from tests.functional.wheels import make_project, make_wheel, pylock
 from tests.unit.elf.builder import shared_object
 
-KINDS = ("audits", "digests", "known", "parts", "program", "sections", "selections", "streams")
+KINDS = ("audits", "digests", "known", "parts", "program", "recent", "sections", "selections", "streams")
 HEAD = """
 [project]
 name = "service"
@@ -75,6 +75,8 @@ class Bench:
         self.folder = folder
         self.wheels = wheels(folder / "wheels")
         self.project = make_project(folder / "service", *self.wheels, head=HEAD)
+        with (self.project / "app.py").open("a") as app:
+            app.write(text("app"))
         self._monkeypatch = monkeypatch
         self.use("cache")
 
@@ -101,6 +103,24 @@ class Bench:
 
     def names(self, *kinds):
         return {path.parent.name + path.name for path in self.entries(*kinds)}
+
+    def change_one(self):
+        """Lock another version of one distribution, and return what a build of that makes without a cache."""
+        newer = wheels(self.folder / "newer", "2.0")[0]
+        (self.project / "pylock.toml").write_text(pylock(newer, *self.wheels[1:]))
+        return self.fresh()
+
+    def count_compressed(self):
+        """Note from now on what is compressed, but for what is too small to be worth keeping."""
+        self.compressed = []
+        compress = deflate.deflate_compress
+
+        def noting(content, level):
+            if len(content) > 10_000:
+                self.compressed.append(bytes(content))
+            return compress(content, level)
+
+        self._monkeypatch.setattr(deflate, "deflate_compress", noting)
 
     def keys(self):
         """Return the keys that say which wheels are chosen, and which part is made of them."""
@@ -193,9 +213,6 @@ def test_a_damaged_entry_is_never_shipped(bench, kind, damage):
     fresh = bench.fresh()
     bench.build()
     chance = random.Random(f"{kind} {damage.__name__}")
-    # Streams are only read when a part is made.
-    for path in bench.entries("known") if kind == "streams" else ():
-        path.unlink()
     for path in bench.entries(kind):
         content = bytearray(path.read_bytes())
         damage(content, chance)
@@ -212,7 +229,8 @@ def test_a_damaged_entry_is_never_shipped(bench, kind, damage):
 @pytest.mark.parametrize("position", [0, 30, 0.5, 0.9])
 def test_any_bit_of_the_sections_blob_matters(bench, position):
     fresh = bench.fresh()
-    size = bench.build().path.stat().st_size
+    with zipfile.ZipFile(bench.build().path) as archive:
+        size = archive.getinfo("app.py").header_offset
     (path,) = bench.entries("sections")
     content = bytearray(path.read_bytes())
     content[int(position * size) if isinstance(position, float) else position] ^= 1
@@ -272,17 +290,63 @@ def test_another_compression_leaves_nothing_behind(bench, first):
 
 
 def test_one_changed_distribution_costs_that_distribution(bench):
-    """The streams of all the others are there already, and the bytes are those of a build from nothing."""
+    """What the others hold is compressed already, and the bytes are those of a build from nothing."""
     bench.build()
-    newer = wheels(bench.folder / "newer", "2.0")[0]
-    (bench.project / "pylock.toml").write_text(pylock(newer, *bench.wheels[1:]))
-    fresh = bench.fresh()
-    before = bench.names("streams", "tools")
+    fresh = bench.change_one()
+    bench.count_compressed()
 
     changed = bench.build()
 
     assert (changed.from_cache, changed.path.read_bytes()) == (False, fresh)
-    assert len(bench.names("streams") - before) == 1
+    assert bench.compressed == [text("2.0").encode()]
+
+
+@pytest.mark.parametrize("damage", [flip, truncate, swap, None])
+@pytest.mark.parametrize("kind", ["parts", "recent", "sections"])
+def test_what_an_earlier_part_lends_is_whole(bench, kind, damage):
+    """Or it is compressed again."""
+    bench.build()
+    fresh = bench.change_one()
+    bench.count_compressed()
+    for path in bench.entries(kind):
+        content = bytearray(path.read_bytes())
+        if damage is None:
+            path.unlink()
+        else:
+            damage(content, random.Random(kind))
+            path.write_bytes(content)
+
+    assert bench.bytes() == fresh
+    assert len(bench.compressed) > 1
+
+
+def test_an_earlier_part_may_go_while_it_lends(bench):
+    """Another build may prune at any moment."""
+    bench.build()
+    fresh = bench.change_one()
+    (section,) = bench.entries("sections")
+    real = parts.streams
+
+    def streams(*arguments):
+        found = real(*arguments)
+        section.unlink()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "streams", streams)
+        assert bench.bytes() == fresh
+
+
+def test_several_parts_lend_what_they_have(bench):
+    """Also such as another project made, of other versions, and for another target."""
+    second = make_project(bench.folder / "second", *bench.wheels[1:])
+    bench.build(second)
+    third = make_project(bench.folder / "third", bench.wheels[0], settings='architecture = "arm64"')
+    bench.build(third)
+    fresh = bench.fresh()
+    bench.count_compressed()
+    assert bench.bytes() == fresh
+    assert bench.compressed == [(bench.project / "app.py").read_bytes()]
 
 
 def sections(package, own):

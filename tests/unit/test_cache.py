@@ -78,6 +78,23 @@ def test_a_file_is_adopted_and_begins_with_its_payload(tmp_path):
     assert not made.exists()
 
 
+def test_a_file_on_another_disk_is_copied_and_stays(tmp_path):
+    """A build works on another disk where that of the cache is about to be full."""
+    shared_memory = Path("/dev/shm")
+    if not shared_memory.is_dir() or shared_memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system")
+    with tempfile.TemporaryDirectory(dir=shared_memory) as folder:
+        made = Path(folder, "made")
+        made.write_bytes(b"payload")
+        cache = Cache(root=tmp_path / "cache")
+
+        kept = cache.adopt("sections", key(), made, hashlib.sha256(b"payload").hexdigest())
+
+        assert (kept, kept.read_bytes()[:7]) == (made, b"payload")
+    assert cache.get("sections", key()) == b"payload"
+    assert cache.problems == {}
+
+
 def test_an_adopted_file_with_another_digest_is_never_returned(tmp_path):
     made = tmp_path / "made"
     made.write_bytes(b"payload")
