@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 import deflate
@@ -27,6 +28,12 @@ Compression = Literal["fast", "balanced", "smallest"]
 
 _LEVELS: dict[Compression, int] = {"fast": 1, "balanced": 7, "smallest": 12}
 """libdeflate's levels: 7 is smaller than zlib's 9 at a tenth of its time; 12 takes long for the last 3 %."""
+
+_LARGE = 1 << 20
+"""Bytes from which a file is worth beginning with, so that no core idles at the end."""
+
+_BATCH = 1 << 18
+"""Bytes of files that are compressed in one go: many of them are so small that handing them around takes longer."""
 
 
 class Packed(Struct, frozen=True):
@@ -60,7 +67,11 @@ class Packer:
         self._streams = streams or CachedStreams(cache=cache, level=self._level)
         self._progress = progress
         self._pool = ThreadPoolExecutor(max_workers=jobs)
-        self._begun: dict[File, Future[Packed]] = {}
+        self._begun: dict[str, tuple[File, Future[dict[str, Packed]]]] = {}
+        self._finished: set[str] = set()
+        self._awaited: set[str] = set()
+        """Paths of files that are to be packed for certain: only these count as progress."""
+        self._lock = Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +81,7 @@ class Packer:
 
     def begin(self, file: File) -> None:
         """Let *file* be compressed from now on: it will most likely be packed."""
-        self._begun[file] = self._pool.submit(self._pack, file)
+        self._begun[file.path] = file, self._pool.submit(self._pack_all, (file,))
 
     def pack_text(self, name: str, text: str) -> Packed:
         """Return the entry of a file that this program writes itself."""
@@ -92,29 +103,42 @@ class Packer:
     def pack(self, files: Iterable[File], directories: set[str]) -> Iterator[Packed]:
         """Yield the entries of *files* and of the directories above them, sorted by name.
 
-        A directory among *directories* was written before and is not yielded; new ones are added to them. The
-        largest files are begun first, so that no core idles at the end. Memory: at most the compressed files.
+        A directory among *directories* was written before and is not yielded; new ones are added to them. Memory: at
+        most the compressed files.
         """
         layout = _layout(files, directories)
-        by_size = sorted((file for _, file in layout if file), key=lambda file: -file.size)
-        begun = {self._begun.pop(file): file for file in by_size if file in self._begun}
-        futures = {file.path: future for future, file in begun.items()}
-        try:
-            for file in by_size:
-                if file.path not in futures:
-                    futures[file.path] = self._pool.submit(self._packed, file)
-            for future in as_completed(begun):
-                self._progress.advance(begun[future].size)
-            for name, _ in layout:
-                packing = futures.pop(name, None)
-                yield packing.result() if packing else Packed(Entry.of_directory(name), b"")
-        finally:
-            for future in futures.values():
-                future.cancel()
+        futures = self._futures([file for _, file in layout if file])
+        for name, file in layout:
+            yield futures.pop(name).result().pop(name) if file else Packed(Entry.of_directory(name), b"")
 
-    def _packed(self, file: File) -> Packed:
-        packed = self._pack(file)
-        self._progress.advance(file.size)
+    def _futures(self, files: Iterable[File]) -> dict[str, Future[dict[str, Packed]]]:
+        """Begin what is not begun yet of *files*, and return by its path what each will be part of."""
+        futures: dict[str, Future[dict[str, Packed]]] = {}
+        others: list[File] = []
+        sizes = {file.path: file.size for file in files}
+        for file in files:
+            begun, future = self._begun.pop(file.path, (None, None))
+            if future is not None and begun == file:
+                futures[file.path] = future
+            else:
+                others.append(file)
+        with self._lock:
+            self._awaited |= sizes.keys()
+            finished = self._finished & futures.keys()
+        self._progress.advance(sum(sizes[path] for path in finished))
+        for batch in _batches(others):
+            futures |= dict.fromkeys((file.path for file in batch), self._pool.submit(self._pack_all, batch))
+        return futures
+
+    def _pack_all(self, files: Iterable[File]) -> dict[str, Packed]:
+        packed = {}
+        for file in files:
+            packed[file.path] = self._pack(file)
+            with self._lock:
+                self._finished.add(file.path)
+                awaited = file.path in self._awaited
+            if awaited:
+                self._progress.advance(file.size)
         return packed
 
     def _pack(self, file: File) -> Packed:
@@ -143,6 +167,22 @@ class Packer:
             kept = deflate.deflate_compress(content, self._level)
             self._streams.put(sha256, len(content), kept)
         return memoryview(kept)
+
+
+def _batches(files: Iterable[File]) -> Iterator[tuple[File, ...]]:
+    """Yield the large ones of *files* by themselves, the largest first, and then the others in their order."""
+    ordered = tuple(files)
+    yield from ((file,) for file in sorted(ordered, key=lambda file: -file.size) if file.size >= _LARGE)
+    batch: list[File] = []
+    size = 0
+    for file in ordered:
+        if file.size < _LARGE:
+            batch.append(file)
+            size += file.size
+            if size >= _BATCH:
+                yield tuple(batch)
+                batch, size = [], 0
+    yield tuple(batch)
 
 
 def _layout(files: Iterable[File], directories: set[str]) -> list[tuple[str, File | None]]:
