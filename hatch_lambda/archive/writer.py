@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hatch_lambda.archive.pack import Packer
     from hatch_lambda.model import Tree
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 _IN_MEMORY = 1 << 24
 """Bytes of the project's part above which it is put aside in a file."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 if TYPE_CHECKING:
+    import zipfile
     from pathlib import Path
 
     from hatch_lambda.target import Target
@@ -32,6 +32,8 @@ def unfit(wheel: Path, target: Target) -> str | None:
     Its tag alone says too little: a build names the machine it ran on whatever it made (``linux_x86_64`` says nothing
     of glibc), and one whose compiler failed may be called pure.
     """
+    import zipfile
+
     try:
         tags = parse_wheel_filename(wheel.name)[-1]
     except InvalidWheelFilename as error:
