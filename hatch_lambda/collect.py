@@ -18,6 +18,8 @@ from hatch_lambda.target import UNZIPPED_QUOTA
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from typing_extensions import Buffer
+
     from hatch_lambda.cache import Cache
     from hatch_lambda.model import Finding
     from hatch_lambda.project import Project
@@ -58,6 +60,7 @@ def take(project: Project, source: Source, timestamp: archive.Timestamp, run: Ru
         chosen = choose(project, source, run)
         run.journal.findings += chosen.findings
         options = asking.result()
+        compressed: dict[str, Buffer] = {}
         for number, option in enumerate(options, start=1):
             work = run.work / f"attempt-{number}"
             work.mkdir()
@@ -68,6 +71,7 @@ def take(project: Project, source: Source, timestamp: archive.Timestamp, run: Ru
                 building=building,
                 run=replace(run, work=work, bytecode=option, journal=Journal()),
                 room=_room(project) if number < len(options) else None,
+                compressed=compressed,
             )
             taken = attempt.take()
             if taken is not None:
@@ -129,6 +133,8 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
     run: Run
     room: int | None
     """Bytes above which another way is tried; None: this is the way, however much it needs."""
+    compressed: dict[str, Buffer]
+    """What ways that were not taken leave to the next: compressed files by the SHA-256 of their content."""
 
     def take(self) -> Taken | None:
         """Take the project's files and the dependencies' part; None where there is too little room, and another way."""
@@ -202,13 +208,14 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
         """Install, slim, strip, compile and compress the dependencies, and keep the result."""
         run = replace(self.run, bytecode=self._bytecode, journal=Journal())
         with ThreadPoolExecutor(max_workers=1) as pool:
-            looking = pool.submit(parts.streams, replace(run.context.cache, remote=None), self._key)
+            looking = pool.submit(parts.streams, replace(run.context.cache, remote=None), self._key, self.compressed)
             dependencies = install_dependencies(self.project, self.chosen, run)
         own = self.building.result().tree
         with run.packer(looking.result()) as packer:
             tree = run.slim(dependencies, own, packer)
             if self._is_too_much(tree):
                 parts.note_crowded(run.context.cache, self._key, run.influence(own), tree.size)
+                self.compressed.update(packer.finished())
                 return None
             if len(tree):
                 nested = run.settings.shape == "nested"

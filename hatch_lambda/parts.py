@@ -28,8 +28,10 @@ from hatch_lambda.report import StageResult  # noqa: TC001 - msgspec resolves it
 from hatch_lambda.verify import Facts  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
+
+    from typing_extensions import Buffer
 
     from hatch_lambda.archive import Timestamp
     from hatch_lambda.cache import Cache
@@ -195,8 +197,8 @@ def store(cache: Cache, key: Key, influence: str, part: Part, file: Path) -> Sto
     return StoredPart(part=part, key=name, file=kept, is_new=True)
 
 
-def streams(cache: Cache, key: Key) -> SectionStreams:
-    """Return the compressed files of earlier parts that share the most distributions with that under *key*."""
+def streams(cache: Cache, key: Key, at_hand: Mapping[str, Buffer]) -> SectionStreams:
+    """Return the compressed files of earlier parts that share the most with that under *key*, and what is *at_hand*."""
     recent = _recent(cache, key)
     missing = set(key.wheels)
     sections: list[StoredSection] = []
@@ -212,7 +214,7 @@ def streams(cache: Cache, key: Key) -> SectionStreams:
             missing -= best.wheels
         else:
             drop(cache, best.name)
-    return SectionStreams(sections)
+    return SectionStreams(sections, at_hand)
 
 
 def _recent(cache: Cache, key: Key) -> list[Recent]:

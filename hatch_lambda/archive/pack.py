@@ -83,6 +83,12 @@ class Packer:
         """Let *file* be compressed from now on: it will most likely be packed."""
         self._begun[file.path] = file, self._pool.submit(self._pack_all, (file,))
 
+    def finished(self) -> dict[str, Buffer]:
+        """Return the data of all that was begun, is finished, and was not packed, by the SHA-256 of the content."""
+        done = (future for _, future in self._begun.values() if future.done() and not future.cancelled())
+        packed = (one for future in done if not future.exception() for one in future.result().values())
+        return {one.entry.sha256: one.data for one in packed}
+
     def pack_text(self, name: str, text: str) -> Packed:
         """Return the entry of a file that this program writes itself."""
         return self._pack_content(name, text.encode("utf-8"), executable=False)

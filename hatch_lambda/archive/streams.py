@@ -15,7 +15,7 @@ from hatch_lambda.archive.format import local_header_size
 from hatch_lambda.cache import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from typing_extensions import Buffer
@@ -78,13 +78,19 @@ class _Place(Struct, frozen=True):
 
 
 class SectionStreams:
-    """What is in *sections* that are whole and were compressed alike; what is new goes to the next one."""
+    """What is in *sections* that are whole and were compressed alike; what is new goes to the next one.
 
-    def __init__(self, sections: Iterable[StoredSection] = ()) -> None:
+    And what is *at_hand*, by its digest, since this very build has compressed it.
+    """
+
+    def __init__(self, sections: Iterable[StoredSection], at_hand: Mapping[str, Buffer]) -> None:
         self._places = {sha256: place for stored in sections for sha256, place in _places(stored)}
+        self._at_hand = at_hand
 
-    def get(self, sha256: str, size: int) -> bytes | None:
+    def get(self, sha256: str, size: int) -> Buffer | None:
         """Return what is kept."""
+        if sha256 in self._at_hand:
+            return self._at_hand[sha256]
         place = self._places.get(sha256) if size >= _WORTH_READING else None
         return place.read() if place is not None else None
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -19,7 +20,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hatch_lambda.archive import DamagedSectionError, Packer, StoredSection, Timestamp, write, write_section
+from hatch_lambda.archive import (
+    DamagedSectionError,
+    Packer,
+    SectionStreams,
+    StoredSection,
+    Timestamp,
+    write,
+    write_section,
+)
 from hatch_lambda.cache import Cache
 from hatch_lambda.errors import ArchiveError
 from hatch_lambda.model import File, Silent, Tree
@@ -271,6 +280,24 @@ def test_progress_counts_every_byte_once(bench, begun):
     files = bench.file("a", b"x" * 100), bench.file("b", b"y" * 50, project=True)
     bench.write(*files, progress=counter, begun=begun)
     assert counter.done == 150
+
+
+def test_what_was_begun_in_vain_is_not_compressed_again(bench, monkeypatch):
+    content, noise = b"x" * 10_000, os.urandom(10_000)
+    files = bench.file("a", content), bench.file("b", noise), bench.file("lost")
+    files[2].source.unlink()
+    options = {"compression": "fast", "cache": Cache(root=None), "progress": Silent(), "jobs": 1}
+    with Packer(**options) as packer:
+        for file in files:
+            packer.begin(file)
+        while len(finished := packer.finished()) < 2:
+            time.sleep(0.001)
+    assert set(finished) == {hashlib.sha256(content).hexdigest(), hashlib.sha256(noise).hexdigest()}
+
+    monkeypatch.setattr(deflate, "deflate_compress", lambda *_: pytest.fail("it was compressed again"))
+    with Packer(**options, streams=SectionStreams((), finished)) as packer:
+        packed = list(packer.pack(files[:2], set()))
+    assert [(one.entry.method, one.content) for one in packed] == [(8, content), (0, noise)]
 
 
 def test_the_old_package_is_replaced_and_the_folder_made(bench):
