@@ -64,7 +64,7 @@ class Bench:
 
     def run(self, *arguments, code=0, **options):
         with self.start(*arguments, **options) as process:
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=300)
         assert process.returncode == code, stderr
         return stdout, stderr
 

@@ -177,13 +177,13 @@ def expected(inner, tmp_path):
     return {path: entry[0] for path, entry in contents(unzip(inner, tmp_path / "expected")).items()}
 
 
-def start(inner, parent, *, slowly=False):
-    """Start the loader in a process of its own; *slowly*: each file takes some milliseconds more."""
+def start(inner, parent, *, pause=0.0):
+    """Start the loader in a process of its own, in which each file takes a *pause*, in seconds, longer."""
     program = (
         "import sys, runpy\n"
         f"loader = runpy.run_path({str(LOADER)!r})\n"
-        f"import time, os; write = os.write; slow = {slowly}\n"
-        "os.write = lambda *a: (slow and time.sleep(0.005), write(*a))[1]\n"
+        f"import time, os; write = os.write\n"
+        f"os.write = lambda *a: (time.sleep({pause}), write(*a))[1]\n"
         f"print(loader['unpack']({str(inner)!r}, {str(parent)!r}))"
     )
     return subprocess.Popen([sys.executable, "-I", "-c", program], stdout=subprocess.PIPE, text=True)
@@ -214,7 +214,7 @@ def test_the_loader_unpacks_what_zipfile_unpacks(inner, expected, parent):
 
 def test_several_that_start_together_end_with_one_whole_folder(inner, expected, parent):
     processes = [start(inner, parent) for _ in range(4)]
-    told = {process.communicate(timeout=60)[0] for process in processes}
+    told = {process.communicate(timeout=300)[0] for process in processes}
     assert [process.returncode for process in processes] == [0] * 4
     assert len(told) == 1
     assert_whole(parent, expected)
@@ -222,7 +222,7 @@ def test_several_that_start_together_end_with_one_whole_folder(inner, expected, 
 
 def test_what_a_killed_process_began_is_finished_by_the_next(inner, expected, parent):
     """Lambda ends an initialization after ten seconds, and begins anew in the same container."""
-    process = start(inner, parent, slowly=True)
+    process = start(inner, parent, pause=0.1)
     while len(list(parent.glob("*/*/*"))) < 20:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
@@ -239,11 +239,11 @@ def test_what_a_killed_process_began_is_finished_by_the_next(inner, expected, pa
 
 
 def test_a_process_that_is_at_work_is_left_alone(inner, expected, parent):
-    process = start(inner, parent, slowly=True)
+    process = start(inner, parent, pause=0.005)
     while not list(parent.glob("*/*/*")):
         time.sleep(0.005)
     unpack(str(inner), str(parent))
-    assert process.communicate(timeout=60)[0].strip() == str(next(parent.iterdir()))
+    assert process.communicate(timeout=300)[0].strip() == str(next(parent.iterdir()))
     assert_whole(parent, expected)
 
 

@@ -343,7 +343,7 @@ def test_an_interrupted_build_leaves_nothing_behind(number, project, offline, tm
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.killpg(process.pid, number)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=120)
 
     assert process.returncode == 128 + number, errors
     assert "Traceback" not in errors

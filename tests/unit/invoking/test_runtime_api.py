@@ -21,7 +21,7 @@ def api():
 
 @pytest.fixture
 def runtime(api):
-    connection = http.client.HTTPConnection(api.address, timeout=20)
+    connection = http.client.HTTPConnection(api.address, timeout=60)
     yield connection
     connection.close()
 
@@ -54,18 +54,18 @@ def test_an_event_comes_with_what_the_context_is_made_of(api, runtime):
     assert answer.getheader("Lambda-Runtime-Deadline-Ms") == "12500"
     assert answer.getheader("Lambda-Runtime-Invoked-Function-Arn") == "arn"
     assert answer.getheader("Lambda-Runtime-Trace-Id") == "Root=1"
-    assert api.said.get(timeout=5).kind == "ready"
+    assert api.said.get(timeout=60).kind == "ready"
 
 
 @pytest.mark.parametrize("kind", ["response", "error"])
 def test_what_the_function_says_of_an_event_arrives(kind, api, runtime):
     """Whole, and once: the event is over then."""
     take(api, runtime)
-    api.said.get(timeout=5)
+    api.said.get(timeout=60)
 
     assert post(runtime, f"/invocation/one/{kind}", b"[1]", {"Lambda-Runtime-Function-Error-Type": "E"})[0] == 202
 
-    said = api.said.get(timeout=5)
+    said = api.said.get(timeout=60)
     assert (said.kind, said.payload, said.error_type) == (kind, b"[1]", "E" if kind == "error" else "")
     assert post(runtime, f"/invocation/one/{kind}", b"[2]")[0] == 400
 
@@ -83,41 +83,41 @@ def test_a_response_to_another_event_is_refused(api, runtime):
 def test_a_streamed_response_arrives_whole(api, runtime):
     """It comes in chunks."""
     take(api, runtime)
-    api.said.get(timeout=5)
+    api.said.get(timeout=60)
     runtime.request("POST", f"{PREFIX}/invocation/one/response", iter([b"ab", b"c" * 70_000]), encode_chunked=True)
 
     assert runtime.getresponse().status == 202
-    assert api.said.get(timeout=5).payload == b"ab" + b"c" * 70_000
+    assert api.said.get(timeout=60).payload == b"ab" + b"c" * 70_000
 
 
 def test_a_stream_may_end_in_an_error(api, runtime):
     """The error comes behind the chunks, as a trailer."""
     take(api, runtime)
-    api.said.get(timeout=5)
+    api.said.get(timeout=60)
     runtime.putrequest("POST", f"{PREFIX}/invocation/one/response")
     runtime.putheader("Transfer-Encoding", "chunked")
     runtime.endheaders(b"2\r\nab\r\n0\r\nLambda-Runtime-Function-Error-Type: Broken\r\n\r\n")
 
     assert runtime.getresponse().status == 202
-    said = api.said.get(timeout=5)
+    said = api.said.get(timeout=60)
     assert (said.kind, said.error_type) == ("error", "Broken")
 
 
 def test_a_response_above_the_quota_is_an_error(api, runtime):
     """Lambda refuses it."""
     take(api, runtime)
-    api.said.get(timeout=5)
+    api.said.get(timeout=60)
 
     assert post(runtime, "/invocation/one/response", b"x" * (LARGEST_RESPONSE + 1))[0] == 413
 
-    assert api.said.get(timeout=5).error_type == "Function.ResponseSizeTooLarge"
+    assert api.said.get(timeout=60).error_type == "Function.ResponseSizeTooLarge"
 
 
 def test_an_error_of_the_start_arrives(api, runtime):
     """Without any event."""
     assert post(runtime, "/init/error", b"{}", {"Lambda-Runtime-Function-Error-Type": "Runtime.X"})[0] == 202
 
-    said = api.said.get(timeout=5)
+    said = api.said.get(timeout=60)
     assert (said.kind, said.error_type) == ("init error", "Runtime.X")
 
 
@@ -131,9 +131,9 @@ def test_there_is_nothing_else(method, path, runtime):
 def test_who_waits_for_an_event_is_let_go_at_the_end():
     """A killed process leaves its connection open."""
     with RuntimeApi() as api:
-        connection = http.client.HTTPConnection(api.address, timeout=20)
+        connection = http.client.HTTPConnection(api.address, timeout=60)
         connection.request("GET", f"{PREFIX}/invocation/next")
-        assert api.said.get(timeout=5).kind == "ready"
+        assert api.said.get(timeout=60).kind == "ready"
     with pytest.raises((http.client.HTTPException, OSError)):
         connection.getresponse()
     connection.close()
