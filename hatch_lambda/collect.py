@@ -31,6 +31,8 @@ class Taken(Struct, frozen=True, kw_only=True):
 
     project: install.ProjectPart
     dependencies: parts.StoredPart
+    dependency_tree: Tree
+    """The files of that part."""
     own_tree: Tree
     """The project's files that are to follow its dependencies'."""
     tree: Tree
@@ -155,6 +157,7 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
         return Taken(
             project=own,
             dependencies=stored,
+            dependency_tree=dependencies,
             own_tree=own_tree,
             tree=tree,
             lock=self.chosen.lock,

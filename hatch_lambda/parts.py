@@ -20,7 +20,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hatch_lambda import __version__
-from hatch_lambda.archive import Section, SectionStreams, StoredSection, is_whole
+from hatch_lambda.archive import Section, SectionStreams, StoredSection
 from hatch_lambda.cache import digest
 from hatch_lambda.decoding import from_msgpack
 from hatch_lambda.model import Change, File, Finding, Tree
@@ -207,13 +207,9 @@ def streams(cache: Cache, key: Key, at_hand: Mapping[str, Buffer]) -> SectionStr
             break
         recent.remove(best)
         stored = _load(cache, best.name)
-        if stored is None:
-            continue
-        if is_whole(stored.section):
+        if stored is not None:
             sections.append(stored.section)
             missing -= best.wheels
-        else:
-            drop(cache, best.name)
     return SectionStreams(sections, at_hand)
 
 
@@ -243,8 +239,7 @@ def tool(cache: Cache) -> str:
 
     To read all of it takes as long as half the rest of a build, so it is read once for files as they are.
     """
-    package = Path(__file__).parent
-    sources = sorted(_sources(package, ""))
+    package, sources = _program()
     name = digest(str(package), sources)
     kept = cache.get(_PROGRAM, name)
     if kept is not None:
@@ -252,6 +247,13 @@ def tool(cache: Cache) -> str:
     made = digest(*((path, (package / path).read_bytes()) for path, *_ in sources))
     cache.put(_PROGRAM, name, made.encode())
     return made
+
+
+@memoized
+def _program() -> tuple[Path, list[tuple[str, int, int, int]]]:
+    """Return this program's folder and its files: what has begun to run is not another in the next build."""
+    package = Path(__file__).parent
+    return package, sorted(_sources(package, ""))
 
 
 def _sources(folder: Path, prefix: str) -> Iterator[tuple[str, int, int, int]]:

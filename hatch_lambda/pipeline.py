@@ -57,8 +57,7 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         run = Run(settings=project.settings, context=context, work=work, journal=journal)
         taken = collect.take(project, source, timestamp, run)
         own, stored, own_tree, tree = taken.project, taken.dependencies, taken.own_tree, taken.tree
-        dependencies = stored.part.tree(stored.file)
-        requests = slimming.check_requests(own.tree, dependencies, slim_policy(project.settings))
+        requests = slimming.check_requests(own.tree, taken.dependency_tree, slim_policy(project.settings))
         audited = _audit(project, taken, verify.collect(own_tree, target.markers), context)
         run.judge([*requests, *audited.findings])
 
@@ -71,7 +70,7 @@ def _build(project: Project, source: Source, context: Context) -> Package:
             project=project,
             version=version,
             stored=stored.section,
-            dependencies=dependencies,
+            dependencies=taken.dependency_tree,
             own=own_tree,
             output=shapes.output_of(project, version, source.directory),
             work=work,

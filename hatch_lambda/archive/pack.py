@@ -168,10 +168,10 @@ class Packer:
         return Packed(entry, data)
 
     def _compressed(self, content: bytes, sha256: str) -> memoryview:
-        kept = self._streams.get(sha256, len(content))
+        kept = self._streams.get(content, sha256)
         if kept is None:
             kept = deflate.deflate_compress(content, self._level)
-            self._streams.put(sha256, len(content), kept)
+            self._streams.put(content, sha256, kept)
         return memoryview(kept)
 
 
@@ -188,7 +188,8 @@ def _batches(files: Iterable[File]) -> Iterator[tuple[File, ...]]:
             if size >= _BATCH:
                 yield tuple(batch)
                 batch, size = [], 0
-    yield tuple(batch)
+    if batch:
+        yield tuple(batch)
 
 
 def _layout(files: Iterable[File], directories: set[str]) -> list[tuple[str, File | None]]:

@@ -33,11 +33,11 @@ _WORTH_READING = 1 << 11
 class Streams(Protocol):
     """A store of data by the SHA-256, as hexadecimal, of the content that they unpack to."""
 
-    def get(self, sha256: str, size: int) -> Buffer | None:
-        """Return the data of a content of *size* bytes, or that content itself where compressing gains nothing."""
+    def get(self, content: bytes, sha256: str) -> Buffer | None:
+        """Return the data of *content*, or that itself where compressing gains nothing; None where it is not kept."""
 
-    def put(self, sha256: str, size: int, data: Buffer) -> None:
-        """Keep *data*, if that is worth it."""
+    def put(self, content: bytes, sha256: str, data: Buffer) -> None:
+        """Keep the *data* of *content*, if that is worth it."""
 
 
 class CachedStreams(Struct, frozen=True, kw_only=True):
@@ -46,13 +46,13 @@ class CachedStreams(Struct, frozen=True, kw_only=True):
     cache: Cache
     level: int
 
-    def get(self, sha256: str, size: int) -> memoryview | None:
+    def get(self, content: bytes, sha256: str) -> memoryview | None:
         """Return what is kept."""
-        return self.cache.get("streams", self._key(sha256)) if size >= _WORTH_KEEPING else None
+        return self.cache.get("streams", self._key(sha256)) if len(content) >= _WORTH_KEEPING else None
 
-    def put(self, sha256: str, size: int, data: Buffer) -> None:
+    def put(self, content: bytes, sha256: str, data: Buffer) -> None:
         """Keep *data*."""
-        if size >= _WORTH_KEEPING:
+        if len(content) >= _WORTH_KEEPING:
             self.cache.put("streams", self._key(sha256), data)
 
     def _key(self, sha256: str) -> str:
@@ -66,19 +66,20 @@ class _Place(Struct, frozen=True):
     offset: int
     size: int
 
-    def read(self) -> bytes | None:
-        """Return the data; None where the file is gone."""
+    def read(self, content: bytes) -> bytes | None:
+        """Return the data if they unpack to *content*; None where the file is gone or damaged."""
         try:
             with self.file.open("rb", buffering=0) as stream:
                 stream.seek(self.offset)
                 data = stream.read(self.size)
-        except OSError:  # another build has pruned the cache
+            unpacked = data if len(data) == len(content) else deflate.deflate_decompress(data, len(content))
+        except (OSError, deflate.DeflateError):  # another build may have pruned the cache
             return None
-        return data if len(data) == self.size else None
+        return data if unpacked == content else None
 
 
 class SectionStreams:
-    """What is in *sections* that are whole and were compressed alike; what is new goes to the next one.
+    """What is in *sections* that were compressed alike; what is new goes to the next one.
 
     And what is *at_hand*, by its digest, since this very build has compressed it.
     """
@@ -87,14 +88,14 @@ class SectionStreams:
         self._places = {sha256: place for stored in sections for sha256, place in _places(stored)}
         self._at_hand = at_hand
 
-    def get(self, sha256: str, size: int) -> Buffer | None:
-        """Return what is kept."""
+    def get(self, content: bytes, sha256: str) -> Buffer | None:
+        """Return what is kept, once it was seen to be right."""
         if sha256 in self._at_hand:
             return self._at_hand[sha256]
-        place = self._places.get(sha256) if size >= _WORTH_READING else None
-        return place.read() if place is not None else None
+        place = self._places.get(sha256) if len(content) >= _WORTH_READING else None
+        return place.read(content) if place is not None else None
 
-    def put(self, sha256: str, size: int, data: Buffer) -> None:
+    def put(self, content: bytes, sha256: str, data: Buffer) -> None:
         """Leave it to the section that is being written."""
 
 
