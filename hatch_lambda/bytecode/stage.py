@@ -36,8 +36,8 @@ NOT_PYTHON = "HL113"
 
 _KIND = "bytecode"
 _WORKER = Path(__file__).with_name("worker.py")
-_BATCH = 1 << 20
-"""Bytes of source that one process gets: many times what its start costs, and little enough to end together."""
+_SMALLEST_BATCH, _LARGEST_BATCH = 1 << 19, 1 << 22
+"""Bytes of source that one process gets: many times what its start costs, and little enough to see progress."""
 
 
 class Compiler(Struct, frozen=True, kw_only=True):
@@ -159,7 +159,7 @@ def _compiled(modules: Sequence[_Module], policy: BytecodePolicy, compiler: Comp
         for found in known.values():
             reasons |= found or {}
         missing = [module for key, found in known.items() if found is None for module in packs[key]]
-        batches = list(_batches(missing))
+        batches = list(_batches(missing, compiler.jobs))
         for found in pool.map(lambda batch: _run(batch, policy, compiler), batches):
             reasons |= found
         new = [key for key, found in known.items() if found is None]
@@ -213,15 +213,17 @@ def _keep(key: str, pack: Sequence[_Module], reasons: Mapping[Path, str | None],
     cache.put(_KIND, key, msgspec.msgpack.encode(results))
 
 
-def _batches(modules: Iterable[_Module]) -> Iterator[list[_Module]]:
-    """Yield what one process gets, the largest modules first, so that no core idles at the end."""
+def _batches(modules: Sequence[_Module], jobs: int) -> Iterator[list[_Module]]:
+    """Yield what one process gets, the largest modules first, and less and less, so that no core idles at the end."""
+    left = sum(module.compilation.source.size for module in modules)
     batch: list[_Module] = []
     size = 0
     for module in sorted(modules, key=lambda module: -module.compilation.source.size):
         batch.append(module)
         size += module.compilation.source.size
-        if size >= _BATCH:
+        if size >= min(_LARGEST_BATCH, max(_SMALLEST_BATCH, left // (2 * jobs))):
             yield batch
+            left -= size
             batch, size = [], 0
     if batch:
         yield batch
