@@ -20,7 +20,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hatch_lambda import __version__
-from hatch_lambda.archive import Section, SectionStreams, StoredSection
+from hatch_lambda.archive import Section, SectionStreams, StoredSection, is_whole
 from hatch_lambda.cache import digest
 from hatch_lambda.decoding import from_msgpack
 from hatch_lambda.model import Change, File, Finding, Tree
@@ -29,7 +29,6 @@ from hatch_lambda.verify import Facts  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from collections.abc import Set as AbstractSet
 
     from typing_extensions import Buffer
 
@@ -72,6 +71,11 @@ class Key(Struct, frozen=True, kw_only=True):
     def alike(self) -> str:
         """The digest of what parts have in common that hold the same content as the same bytes."""
         return digest(self.compression, self.tool, __version__, deflate.__version__)
+
+    @property
+    def kind(self) -> str:
+        """The digest of what parts have in common that make the same content of a distribution."""
+        return digest(self.target, self.policies)
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -118,11 +122,8 @@ class Recent(Struct, frozen=True, array_like=True):
     """A part that was made, and the distributions in it."""
 
     name: str
+    kind: str
     wheels: frozenset[str]
-
-    def shares(self, wheels: AbstractSet[str]) -> int:
-        """Return how many of *wheels* are in it."""
-        return len(self.wheels & wheels)
 
 
 class StoredPart(Struct, frozen=True, kw_only=True):
@@ -202,14 +203,20 @@ def streams(cache: Cache, key: Key, at_hand: Mapping[str, Buffer]) -> SectionStr
     recent = _recent(cache, key)
     missing = set(key.wheels)
     sections: list[StoredSection] = []
-    while len(sections) < _MOST_READ and (best := max(recent, key=lambda made: made.shares(missing), default=None)):
-        if not best.shares(missing):
+    while len(sections) < _MOST_READ:
+        sharing = (made for made in recent if made.wheels & missing)
+        best = max(sharing, key=lambda made: (made.kind == key.kind, len(made.wheels & missing)), default=None)
+        if best is None:
             break
         recent.remove(best)
         stored = _load(cache, best.name)
-        if stored is not None:
+        if stored is None:
+            continue
+        if is_whole(stored.section):
             sections.append(stored.section)
             missing -= best.wheels
+        else:
+            drop(cache, best.name)
     return SectionStreams(sections, at_hand)
 
 
@@ -222,10 +229,11 @@ def _recent(cache: Cache, key: Key) -> list[Recent]:
 
 
 def _note_recent(cache: Cache, key: Key, name: str) -> None:
-    """Remember the part *name*; of two builds that do so at once, one is forgotten, which only costs time."""
-    earlier = (made for made in _recent(cache, key) if made.name != name)
-    recent = [Recent(name, frozenset(key.wheels)), *earlier][:_REMEMBERED]
-    cache.put(_RECENT, key.alike, msgspec.msgpack.encode(recent))
+    """Remember the part *name*; of two programs that do so at once, one is forgotten, which only costs time."""
+    with _LOCKS_LOCK:
+        earlier = (made for made in _recent(replace(cache, refresh=False), key) if made.name != name)
+        recent = [Recent(name, key.kind, frozenset(key.wheels)), *earlier][:_REMEMBERED]
+        cache.put(_RECENT, key.alike, msgspec.msgpack.encode(recent))
 
 
 def drop(cache: Cache, key: str) -> None:

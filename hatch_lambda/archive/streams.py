@@ -67,7 +67,7 @@ class _Place(Struct, frozen=True):
     size: int
 
     def read(self, content: bytes) -> bytes | None:
-        """Return the data if they unpack to *content*; None where the file is gone or damaged."""
+        """Return the data if they unpack to *content*; None where the file is gone, or they do not."""
         try:
             with self.file.open("rb", buffering=0) as stream:
                 stream.seek(self.offset)
@@ -79,7 +79,7 @@ class _Place(Struct, frozen=True):
 
 
 class SectionStreams:
-    """What is in *sections* that were compressed alike; what is new goes to the next one.
+    """What is in *sections* that are whole and were compressed alike; what is new goes to the next one.
 
     And what is *at_hand*, by its digest, since this very build has compressed it.
     """

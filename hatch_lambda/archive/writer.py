@@ -160,6 +160,15 @@ def write_packed(packed: Iterable[Packed], output: Path, timestamp: Timestamp) -
     return Written(path=output, size=size, sha256=sha256, content_sha256=content_digest(section.entries))
 
 
+def is_whole(stored: StoredSection) -> bool:
+    """Tell whether the file of *stored* is there and has the bytes that were written."""
+    try:
+        with stored.file.open("rb") as stream:
+            return _crc32(stream, stored.section.size) == stored.section.crc32
+    except OSError:  # another build may have pruned the cache
+        return False
+
+
 def read_packed(stored: StoredSection) -> Iterator[Packed]:
     """Yield the entries of *stored*, each with its data as they are.
 

@@ -65,7 +65,7 @@ def wheels(folder, version="1.0"):
     return (
         make_wheel(folder, "dep", dep, version=version),
         make_wheel(folder, "native", native),
-        make_wheel(folder, "other", {"other.py": text("other"), "other_data/table.txt": text("table")}),
+        make_wheel(folder, "other", {"other.py": text("other"), "other_data/table.txt": text("table", 20_000)}),
     )
 
 
@@ -208,7 +208,7 @@ def swap(content, chance):
 
 
 @pytest.mark.parametrize("damage", [flip, truncate, swap])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", sorted({*KINDS} - {"recent"}))
 def test_a_damaged_entry_is_never_shipped(bench, kind, damage):
     """Not in this build, nor in the next, and in the end the cache is in order again."""
     fresh = bench.fresh()
@@ -319,22 +319,25 @@ def test_what_an_earlier_part_lends_is_right(bench, kind, damage):
     assert [bench.bytes(), bench.bytes()] == [fresh, fresh]
 
 
-def test_what_an_earlier_part_lends_is_compared_with_what_is_wanted(bench):
-    """It may unpack to as many bytes, and be something else."""
-    with zipfile.ZipFile(bench.build().path) as archive:
-        info = archive.getinfo("other.py")
-    fresh = bench.change_one()
+def test_what_an_earlier_part_lends_has_the_bytes_that_it_had(bench):
+    """A bit behind the end of a stream means nothing, and would be in every later package."""
+    package = bench.build().path
     (section,) = bench.entries("sections")
     content = bytearray(section.read_bytes())
-    start = info.header_offset + 30 + len(info.filename)
-    for position in range(start + info.compress_size // 2, start + info.compress_size):
-        content[position] ^= 1
-        with suppress(deflate.DeflateError):
-            data = bytes(content[start : start + info.compress_size])
-            if len(deflate.deflate_decompress(data, info.file_size)) == info.file_size:
-                break
-        content[position] ^= 1
+    with zipfile.ZipFile(package) as archive:
+        for info in archive.infolist():
+            start = info.header_offset + 30 + len(info.filename)
+            data = bytearray(content[start : start + info.compress_size])
+            if info.file_size > 10_000 and not info.filename.startswith(("app", "dep")):
+                data[-1] ^= 0x80
+                with suppress(deflate.DeflateError):
+                    if deflate.deflate_decompress(data, info.file_size) == archive.read(info):
+                        break
+        else:
+            pytest.fail("every stream needs all of its bits")
+    content[start : start + len(data)] = data
     section.write_bytes(content)
+    fresh = bench.change_one()
     assert [bench.bytes(), bench.bytes()] == [fresh, fresh]
 
 
@@ -360,11 +363,25 @@ def test_several_parts_lend_what_they_have(bench):
     second = make_project(bench.folder / "second", *bench.wheels[1:])
     bench.build(second)
     third = make_project(bench.folder / "third", bench.wheels[0], settings='architecture = "arm64"')
-    bench.build(third)
+    bench.build(third, refresh=True)
     fresh = bench.fresh()
     bench.count_compressed()
     assert bench.bytes() == fresh
     assert bench.compressed == [(bench.project / "app.py").read_bytes()]
+
+
+def test_a_part_of_the_same_kind_lends_first(bench):
+    """Bytecode is that of one version of Python, whoever else has the same wheels."""
+    other = make_project(bench.folder / "other", *bench.wheels, settings='shape = "layer"')
+    options = {"bytecode": "only", "verify": "static"}
+    bench.build(**options)
+    newer = wheels(bench.folder / "newer", "2.0")[0]
+    (other / "pylock.toml").write_text(pylock(newer, *bench.wheels[1:]))
+    bench.build(other, **options)
+    bench.change_one()
+    bench.count_compressed()
+    bench.build(**options)
+    assert len(bench.compressed) == 1
 
 
 def sections(package, own):

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import deflate
@@ -290,7 +291,9 @@ def test_what_was_begun_in_vain_is_not_compressed_again(bench, monkeypatch):
     with Packer(**options) as packer:
         for file in files:
             packer.begin(file)
+        deadline = time.monotonic() + 300
         while len(finished := packer.finished()) < 2:
+            assert time.monotonic() < deadline
             time.sleep(0.001)
     assert set(finished) == {hashlib.sha256(content).hexdigest(), hashlib.sha256(noise).hexdigest()}
 
@@ -298,6 +301,33 @@ def test_what_was_begun_in_vain_is_not_compressed_again(bench, monkeypatch):
     with Packer(**options, streams=SectionStreams((), finished)) as packer:
         packed = list(packer.pack(files[:2], set()))
     assert [(one.entry.method, one.content) for one in packed] == [(8, content), (0, noise)]
+
+
+def test_what_a_section_has_is_compared_with_what_is_wanted(bench):
+    """Damaged, it may unpack to as many bytes, and be something else."""
+    text = b"".join(b"%d, " % random.Random(number).getrandbits(30) for number in range(4_000))
+    file = bench.folder / "section"
+    sha256 = hashlib.sha256(text).hexdigest()
+    with Packer(compression="balanced", cache=Cache(root=None), progress=Silent(), jobs=1) as packer:
+        section = write_section(Tree.of([bench.file("a", text)]), file, packer, Timestamp.of(None))
+    streams = SectionStreams([StoredSection(section=section, file=file)], {})
+    data = file.read_bytes()[31:]
+    assert streams.get(text, sha256) == data
+    for position in range(len(data) // 2, len(data)):
+        damaged = bytearray(data)
+        damaged[position] ^= 1
+        with suppress(deflate.DeflateError):
+            unpacked = deflate.deflate_decompress(damaged, len(text))
+            if len(unpacked) == len(text) and unpacked != text:
+                break
+    else:
+        pytest.fail("no bit was found that makes it something else")
+    file.write_bytes(bytes(31) + damaged)
+    assert streams.get(text, sha256) is None
+    file.write_bytes(data[:-1])
+    assert streams.get(text, sha256) is None
+    file.unlink()
+    assert streams.get(text, sha256) is None
 
 
 def test_the_old_package_is_replaced_and_the_folder_made(bench):
