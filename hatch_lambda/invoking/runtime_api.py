@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(request.payload))),
             ("Lambda-Runtime-Aws-Request-Id", request.identifier),
-            ("Lambda-Runtime-Deadline-Ms", str(round(request.deadline * 1000))),
+            ("Lambda-Runtime-Deadline-Ms", str(int(request.deadline * 1000))),
             ("Lambda-Runtime-Invoked-Function-Arn", request.arn),
             ("Lambda-Runtime-Trace-Id", request.trace),
         ):

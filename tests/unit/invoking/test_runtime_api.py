@@ -46,8 +46,8 @@ def post(runtime, path, body, headers=None):
 
 
 def test_an_event_comes_with_what_the_context_is_made_of(api, runtime):
-    """Identifier, deadline in milliseconds, ARN and trace are headers."""
-    answer, payload = take(api, runtime, deadline=12.5)
+    """Identifier, deadline in whole milliseconds that have begun, ARN and trace are headers."""
+    answer, payload = take(api, runtime, deadline=12.5009)
 
     assert payload == b'{"a": 1}'
     assert answer.getheader("Lambda-Runtime-Aws-Request-Id") == "one"
