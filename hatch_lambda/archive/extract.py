@@ -20,6 +20,7 @@ import deflate
 from hatch_lambda.archive.format import DEFLATED
 from hatch_lambda.archive.owners import with_owners
 from hatch_lambda.archive.read import LOCAL_SIZE, ReadEntry, checked, opened, refusal, shown
+from hatch_lambda.batches import batches
 from hatch_lambda.errors import ArchiveError
 from hatch_lambda.model import File
 
@@ -35,8 +36,9 @@ _LARGEST = 32 << 20
 _CHUNK = 1 << 20
 _MOST_THREADS = 4
 """As each may hold an entry twice, packed and not."""
-_BATCH_BYTES, _BATCH_ENTRIES = 4 << 20, 128
-"""What a thread takes at once: enough to be worth it, and so little that all end together."""
+_BATCH, _SMALLEST = 4 << 20, 32 << 10
+"""Bytes that a thread takes at once: enough to be worth it, and so little that all end together. A file counts as the
+second of these at least, for making it takes its time, too."""
 _LOCAL = struct.Struct("<4s22x2H")
 
 
@@ -104,15 +106,7 @@ def _jobs(listed: tuple[ReadEntry, ...], archive: zipfile.ZipFile) -> Iterator[_
 
 
 def _batches(jobs: Iterable[_Job]) -> Iterator[list[_Job]]:
-    batch: list[_Job] = []
-    size = 0
-    for job in jobs:
-        batch.append(job)
-        size += job.entry.size
-        if size >= _BATCH_BYTES or len(batch) >= _BATCH_ENTRIES:
-            yield batch
-            batch, size = [], 0
-    yield batch
+    return batches(jobs, lambda job: max(job.entry.size, _SMALLEST), lambda _: _BATCH)
 
 
 def _unpack(job: _Job, folder: Path, path: Path, stream: IO[bytes], archive: zipfile.ZipFile) -> File:

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from hatch_lambda.archive.format import DEFLATED, STORED, Entry
 from hatch_lambda.archive.streams import CachedStreams
+from hatch_lambda.batches import batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from typing_extensions import Buffer, Self
@@ -117,11 +118,10 @@ class Packer:
         for name, file in layout:
             yield futures.pop(name).result().pop(name) if file else Packed(Entry.of_directory(name), b"")
 
-    def _futures(self, files: Iterable[File]) -> dict[str, Future[dict[str, Packed]]]:
+    def _futures(self, files: Sequence[File]) -> dict[str, Future[dict[str, Packed]]]:
         """Begin what is not begun yet of *files*, and return by its path what each will be part of."""
         futures: dict[str, Future[dict[str, Packed]]] = {}
         others: list[File] = []
-        sizes = {file.path: file.size for file in files}
         for file in files:
             begun, future = self._begun.pop(file.path, (None, None))
             if future is not None and begun == file:
@@ -129,9 +129,9 @@ class Packer:
             else:
                 others.append(file)
         with self._lock:
-            self._awaited |= sizes.keys()
+            self._awaited.update(file.path for file in files)
             finished = self._finished & futures.keys()
-        self._progress.advance(sum(sizes[path] for path in finished))
+        self._progress.advance(sum(file.size for file in files if file.path in finished))
         for batch in _batches(others):
             futures |= dict.fromkeys((file.path for file in batch), self._pool.submit(self._pack_all, batch))
         return futures
@@ -175,21 +175,12 @@ class Packer:
         return memoryview(kept)
 
 
-def _batches(files: Iterable[File]) -> Iterator[tuple[File, ...]]:
+def _batches(files: Sequence[File]) -> Iterator[list[File]]:
     """Yield the large ones of *files* by themselves, the largest first, and then the others in their order."""
-    ordered = tuple(files)
-    yield from ((file,) for file in sorted(ordered, key=lambda file: -file.size) if file.size >= _LARGE)
-    batch: list[File] = []
-    size = 0
-    for file in ordered:
-        if file.size < _LARGE:
-            batch.append(file)
-            size += file.size
-            if size >= _BATCH:
-                yield tuple(batch)
-                batch, size = [], 0
-    if batch:
-        yield tuple(batch)
+    large = [file for file in files if file.size >= _LARGE]
+    yield from ([file] for file in sorted(large, key=lambda file: -file.size))
+    small = (file for file in files if file.size < _LARGE)
+    yield from batches(small, lambda file: file.size, lambda _: _BATCH)
 
 
 def _layout(files: Iterable[File], directories: set[str]) -> list[tuple[str, File | None]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from hatch_lambda.batches import batches
 from hatch_lambda.bytecode.plan import plan
 from hatch_lambda.cache import digest
 from hatch_lambda.decoding import from_msgpack
@@ -159,8 +160,8 @@ def _compiled(modules: Sequence[_Module], policy: BytecodePolicy, compiler: Comp
         for found in known.values():
             reasons |= found or {}
         missing = [module for key, found in known.items() if found is None for module in packs[key]]
-        batches = list(_batches(missing, compiler.jobs))
-        for found in pool.map(lambda batch: _run(batch, policy, compiler), batches):
+        portions = list(_batches(missing, compiler.jobs))
+        for found in pool.map(lambda batch: _run(batch, policy, compiler), portions):
             reasons |= found
         new = [key for key, found in known.items() if found is None]
         list(pool.map(lambda key: _keep(key, packs[key], reasons, compiler.cache), new))
@@ -214,19 +215,17 @@ def _keep(key: str, pack: Sequence[_Module], reasons: Mapping[Path, str | None],
 
 
 def _batches(modules: Sequence[_Module], jobs: int) -> Iterator[list[_Module]]:
-    """Yield what one process gets, the largest modules first, and less and less, so that no core idles at the end."""
-    left = sum(module.compilation.source.size for module in modules)
-    batch: list[_Module] = []
-    size = 0
-    for module in sorted(modules, key=lambda module: -module.compilation.source.size):
-        batch.append(module)
-        size += module.compilation.source.size
-        if size >= min(_LARGEST_BATCH, max(_SMALLEST_BATCH, left // (2 * jobs))):
-            yield batch
-            left -= size
-            batch, size = [], 0
-    if batch:
-        yield batch
+    """Return what one process gets, the largest modules first, and less and less, so that no core idles at the end."""
+
+    def size(module: _Module) -> int:
+        return module.compilation.source.size
+
+    total = sum(map(size, modules))
+
+    def enough(taken: int) -> int:
+        return min(_LARGEST_BATCH, max(_SMALLEST_BATCH, (total - taken) // (2 * jobs)))
+
+    return batches(sorted(modules, key=size, reverse=True), size, enough)
 
 
 def _run(batch: Sequence[_Module], policy: BytecodePolicy, compiler: Compiler) -> dict[Path, str | None]:
