@@ -11,10 +11,11 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from msgspec import Struct
 
+from hatch_lambda import signals
 from hatch_lambda.errors import CommandError, MissingToolError
 from hatch_lambda.redact import masked
 
@@ -26,6 +27,8 @@ INNER_BUILD = "HATCH_LAMBDA_INNER"
 
 _CHUNK = 1 << 16
 _MOMENT = 0.001
+_GRACE = 2.0
+"""Seconds that a program gets between the wish that it end and its end."""
 _DRAINING = 1.0
 """Seconds to wait for the rest of a program's output, which its own children may keep open."""
 
@@ -41,30 +44,164 @@ _OF_THIS_HOST = frozenset(
 """Variables that would let uv take another project, other files of the lock, or leave something else behind."""
 
 
-def run(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> str:
+def run(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str], tidies_up: bool = False) -> str:
     """Run a program to its end and return what it wrote to its standard output.
 
     Raises CommandError, with everything that it printed but what may be a secret, when it exits with anything but
-    0, and MissingToolError when it cannot be started.
+    0, and MissingToolError when it cannot be started. Once this process is about to end, only what *tidies_up* is
+    started, and the end of any other program is no result.
     """
-    try:
-        done = subprocess.run(
-            list(arguments),
-            cwd=cwd,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
-    except OSError as error:
-        raise MissingToolError(f"cannot run `{arguments[0]}` in {cwd}: {error.strerror}") from error
-    if done.returncode != 0:
+    with _start(arguments, cwd, environment, stderr=subprocess.PIPE, tidies_up=tidies_up) as process:
+        try:
+            if not tidies_up:
+                signals.check()
+            output, errors = process.communicate()
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            _running.pop(process.pid, None)
+    if not tidies_up:
+        signals.check()
+    if process.returncode != 0:
         shown = " ".join([Path(arguments[0]).stem, *arguments[1:3]])
-        raise CommandError(shown, done.returncode, masked(done.stdout + done.stderr))
-    return done.stdout
+        raise CommandError(masked(shown), process.returncode, masked(_text(output) + _text(errors)))
+    return _text(output)
+
+
+def _text(output: bytes) -> str:
+    """Return what a program wrote, with the line ends of this one."""
+    return output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def ask(
+    arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str], seconds: float, most: int = 1 << 20
+) -> str | None:
+    """Return what a program answers that may be anything: None unless it ends well, in time, with at most *most* bytes.
+
+    Whatever it does, it and what it has started are gone afterwards.
+    """
+    deadline = time.monotonic() + seconds
+    answer: list[bytes] = []
+    try:
+        process = _start(arguments, cwd, environment, stderr=subprocess.DEVNULL, alone=True)
+    except MissingToolError:
+        return None
+    assert process.stdout is not None
+    try:
+        # A thread, for not every system can wait for a pipe and a clock at once.
+        reader = threading.Thread(target=_read_most, args=(process.stdout, most, answer), daemon=True)
+        reader.start()
+        reader.join(seconds)
+        code = process.wait(max(0, deadline - time.monotonic())) if answer and len(answer[0]) <= most else None
+    except subprocess.TimeoutExpired:
+        code = None
+    finally:
+        _kill(process)
+        process.wait()
+        _running.pop(process.pid, None)
+    reader.join(_DRAINING)
+    signals.check()
+    return answer[0].decode("utf-8", "replace") if code == 0 else None
+
+
+def _read_most(stream: IO[bytes], most: int, answer: list[bytes]) -> None:
+    with stream:
+        answer.append(stream.read(most + 1))
+
+
+class _Program(subprocess.Popen[bytes]):
+    """A program that was started here."""
+
+    has_session = False
+    """Whether it can be ended with all that it has started."""
+    tidies_up = False
+    """Whether it runs to its end even when this process is about to end."""
+
+
+_running: dict[int, _Program] = {}
+
+
+def _start(  # noqa: PLR0913 - what differs between those who start
+    arguments: Sequence[str],
+    cwd: Path,
+    environment: Mapping[str, str],
+    *,
+    stderr: int,
+    tidies_up: bool = False,
+    alone: bool = False,
+) -> _Program:
+    """Start a program, and note that it is to be ended when this process is.
+
+    Where signals are ours to hear it gets a session of its own, so that it can be ended with all that it starts;
+    else it stays among those whom a terminal's Ctrl-C reaches.
+    """
+    with signals.Shield():
+        if not tidies_up:
+            signals.check()
+        try:
+            process = _Program(
+                list(arguments),
+                cwd=cwd,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                start_new_session=alone or signals.are_heard(),
+            )
+        except (OSError, ValueError) as error:
+            fact = error.strerror if isinstance(error, OSError) else str(error)
+            raise MissingToolError(f"cannot run `{arguments[0]}` in {cwd}: {fact}") from error
+        process.has_session = os.name != "nt" and (alone or signals.are_heard())
+        process.tidies_up = tidies_up
+        _running[process.pid] = process
+    return process
+
+
+def _end(process: _Program) -> None:
+    """End a program with what it has started: it may put its own things in order, but not for long."""
+    _send(process, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE)
+    _kill(process)
+    process.wait()
+
+
+def _kill(process: _Program) -> None:
+    _send(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def _send(process: _Program, number: int) -> None:
+    with suppress(OSError):
+        if process.has_session:
+            os.killpg(process.pid, number)  # of those it has started, too, when it has ended itself
+        else:
+            process.send_signal(number)
+
+
+def _end_all() -> None:
+    """Let all that runs end, those soon that do not of themselves; whoever waits for one sees its end."""
+    for process in tuple(_running.values()):
+        if not process.tidies_up:
+            _send(process, signal.SIGTERM)
+    killer = threading.Timer(_GRACE, _kill_all)
+    killer.daemon = True
+    killer.start()
+
+
+def _kill_all() -> None:
+    for process in tuple(_running.values()):
+        if not process.tidies_up:
+            _kill(process)
+
+
+def _kill_rest() -> None:
+    for process in tuple(_running.values()):
+        _kill(process)
+
+
+signals.when_ending(_end_all)
+signals.at_exit(_kill_rest, first=True)
 
 
 class Child:
@@ -73,18 +210,7 @@ class Child:
     def __init__(
         self, arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str], tell: Callable[[bytes], None]
     ) -> None:
-        try:
-            self._process = subprocess.Popen(
-                list(arguments),
-                cwd=cwd,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise MissingToolError(f"cannot run `{arguments[0]}` in {cwd}: {error.strerror}") from error
+        self._process = _start(arguments, cwd, environment, stderr=subprocess.STDOUT, alone=True)
         self.pid = self._process.pid
         self._telling = threading.Lock()
         self._reader = threading.Thread(target=self._read, args=(tell,), daemon=True)
@@ -95,7 +221,14 @@ class Child:
         try:
             code = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
+            signals.check()
             return None
+        except BaseException:
+            self.kill()
+            raise
+        _kill(self._process)  # what it has started is of no use without it
+        _running.pop(self.pid, None)
+        signals.check()
         self._reader.join(_DRAINING)
         return code
 
@@ -110,12 +243,9 @@ class Child:
 
     def kill(self) -> None:
         """End it, and what it has started."""
-        with suppress(OSError):
-            if hasattr(os, "killpg"):
-                os.killpg(self.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
+        _kill(self._process)
         self._process.wait()
+        _running.pop(self.pid, None)
         self._reader.join(_DRAINING)
 
     def _read(self, tell: Callable[[bytes], None]) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hatch_lambda import signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +29,7 @@ _MARKS = {
     "CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55\n",
 }
 """For git and for us, who would else find code of the project in there, and for backups (bford.info/cachedir)."""
+_in_use: set[Path] = set()
 
 
 @contextmanager
@@ -35,11 +39,14 @@ def workspace(cache_dir: Path | None) -> Iterator[Path]:
     It lies below *cache_dir*, which is usually on uv's file system, so that uv can link instead of copying; where
     that cannot be written, or is about to be full, it is a temporary folder of the system.
     """
-    folder = _new_folder(cache_dir)
+    with signals.Shield():
+        folder = _new_folder(cache_dir)
+        _in_use.add(folder)
     try:
         yield folder
     finally:
         remove_tree(folder)
+        _in_use.discard(folder)
 
 
 def make_folder(folder: Path) -> None:
@@ -77,6 +84,18 @@ def remove_tree(folder: Path) -> None:
         for depth in sorted(by_depth, reverse=True):
             list(pool.map(_remove_directory, by_depth[depth]))
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_all() -> None:
+    """Remove the folders that a signal has let stay, whoever made them read-only; no thread can be had any more."""
+    for folder in tuple(_in_use):
+        for directory, _, _ in os.walk(folder):
+            with suppress(OSError):
+                os.chmod(directory, stat.S_IRWXU)  # noqa: PTH101 - os.walk gives strings
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+signals.at_exit(_remove_all)
 
 
 def _remove_directory(directory: str) -> None:

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import atexit
 import gc
-import io
 import os
-import signal
 import sys
-from importlib import import_module
-from typing import NoReturn
+from contextlib import suppress
 
-import click
-
-from hatch_lambda import __version__
-from hatch_lambda.errors import HatchLambdaError
-
-_INTERRUPTED, _TERMINATED = 130, 143
-"""What a shell reports for programs that SIGINT and SIGTERM ended."""
+from hatch_lambda import signals
 
 _ALLOCATIONS = 50_000
 """Objects after which the garbage collector looks at the youngest."""
@@ -25,68 +16,86 @@ _ALLOCATIONS = 50_000
 
 def main() -> None:
     """Run the command line; every error that a user can cause ends in one message and its exit code."""
+    signals.hear()  # before anything is imported that takes time
     _collect_rarely()
-    signal.signal(signal.SIGTERM, _terminate)
-    for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal cannot show is no reason to fail.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     try:
-        hatch_lambda(standalone_mode=False)
+        code = _run()
+    except signals.Interrupted as interrupted:
+        code = interrupted.code
+    signals.stop_hearing()
+    if signals.code() is not None:  # even if something on the way has held it
+        code = signals.code()
+        _say("interrupted; an older package was left as it is")
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
+    """Run the command line and return its exit code."""
+    from hatch_lambda.cli import streams
+
+    streams.prepare()
+    try:
+        code = _told()
         sys.stdout.flush()
+    except signals.Interrupted:
+        streams.discard()
+        raise
+    except streams.ReaderLeftError:
+        streams.discard()
+        return 1
+    except streams.OutputError as error:
+        streams.discard()
+        _say(f"error: standard output: {error}\n hint: let it go where it can be written")
+        return 1
+    return code
+
+
+def _told() -> int | str | None:
+    """Run the command line, tell of its error if there is one, and return its exit code."""
+    import click
+
+    from hatch_lambda.cli.commands import hatch_lambda
+    from hatch_lambda.errors import HatchLambdaError
+
+    try:
+        _require_folder()
+        hatch_lambda(standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("interrupted; an older package was left as it is", err=True)
-        sys.exit(_INTERRUPTED)
+        _say("interrupted; an older package was left as it is")
+        return signals.INTERRUPTED
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except HatchLambdaError as error:
         from hatch_lambda.cli.output import show_error
 
         show_error(error)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        _leave_pipe()
+        return error.exit_code
+    except signals.Interrupted:
+        raise
+    except SystemExit as left:
+        return left.code
+    return 0
+
+
+def _require_folder() -> None:
+    """Raise HatchLambdaError where the folder in which this was started is gone: no relative path means anything."""
+    from hatch_lambda.errors import HatchLambdaError
+
+    try:
+        os.getcwd()  # noqa: PTH109 - to know whether there is one
+    except OSError as error:
+        raise HatchLambdaError(
+            f"the current folder cannot be used: {error.strerror}", hint="it was removed, perhaps; go to another one"
+        ) from error
+
+
+def _say(text: str) -> None:
+    with suppress(OSError, AttributeError):  # nobody may be there to hear it
+        sys.stderr.write(f"{text}\n")
 
 
 def _collect_rarely() -> None:
     """Look for cyclic garbage rarely, and not at the end: there is little, and a short run spends a sixth on it."""
     gc.set_threshold(_ALLOCATIONS)
     atexit.register(gc.freeze)
-
-
-def _terminate(*_: object) -> NoReturn:
-    """Leave as after an error, so that nothing half-done stays behind."""
-    sys.exit(_TERMINATED)
-
-
-def _leave_pipe() -> NoReturn:
-    """Leave silently when the reader of the output has left; the interpreter would complain at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(1)
-
-
-COMMANDS = ("build", "slim", "explain", "rules", "verify", "invoke", "coldstart", "report", "clean", "cache", "schema")
-"""In the order in which one needs them; each is in the module of its name."""
-
-
-class _Commands(click.Group):
-    """A group whose commands are loaded when they are asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's interface
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(f"hatch_lambda.cli.{cmd_name}"), cmd_name)
-        return command
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="hatch-lambda", message="%(prog)s %(version)s")
-def hatch_lambda() -> None:
-    """Turn a Python project into a small, reproducible AWS Lambda package.
-
-    Settings stand in the table [tool.lambda-slim] of the project's pyproject.toml.
-    """

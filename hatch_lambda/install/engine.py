@@ -113,7 +113,12 @@ class Engine(Struct, frozen=True, kw_only=True):
             self.run("cp", f"{name}:{RESULTS}/.", out)
         finally:
             with suppress(CommandError):
-                self.run("rm", "--force", "--volumes", name)
+                process.run(
+                    [self.executable, "rm", "--force", "--volumes", name],
+                    cwd=self.workspace,
+                    environment=self.environment,
+                    tidies_up=True,
+                )
 
     def _create(self, *command: str, **variables: str) -> str:
         options = (

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hatch_lambda import signals
 from hatch_lambda.archive import is_zip
 from hatch_lambda.errors import ArchiveError
 from hatch_lambda.report import Artifact
@@ -51,21 +52,28 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         yield new
         names = sorted(_files(new))
         write_text("listing", listing, _lines({*old, *names}))
-        if folder.exists():
-            folder.rename(gone)
-        try:
-            new.rename(folder)
-        except OSError:
-            with suppress(OSError):
-                gone.rename(folder)
-            raise
+        with signals.Shield():
+            _swap(folder, new, gone)
         write_text("listing", listing, _lines(names))
     except OSError as error:
         raise _unwritable(folder, error) from error
     finally:
-        remove_tree(new)
-        if folder.exists():
-            remove_tree(gone)
+        with signals.Shield():
+            remove_tree(new)
+            if folder.exists():
+                remove_tree(gone)
+
+
+def _swap(folder: Path, new: Path, gone: Path) -> None:
+    """Let *new* take the place of *folder*, which becomes *gone*; where that fails the old one stays."""
+    if folder.exists():
+        folder.rename(gone)
+    try:
+        new.rename(folder)
+    except OSError:
+        with suppress(OSError):
+            gone.rename(folder)
+        raise
 
 
 def listing_of(folder: Path) -> Path:

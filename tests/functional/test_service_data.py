@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from hatch_lambda import api
-from hatch_lambda.cli import hatch_lambda
+from hatch_lambda.cli.commands import hatch_lambda
 from hatch_lambda.errors import ConfigurationError
 from tests.functional.wheels import make_project, make_wheel
 

@@ -11,7 +11,7 @@ import hatch_lambda
 
 PACKAGE = Path(hatch_lambda.__file__).parent
 FLOORS = {
-    0: {"batches", "decoding", "errors", "lazy", "redact"},
+    0: {"batches", "decoding", "errors", "lazy", "redact", "signals"},
     1: {"target", "cache", "workspace", "process", "interpreter", "remote", "gitignore", "data"},
     2: {"settings", "tables", "config", "model", "project", "functions"},
     3: {"locks", "install", "slimming", "elf", "bytecode", "archive"},
@@ -37,7 +37,7 @@ FLOORS = {
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 STAGES = FLOORS[3]
 HATCH_DOORS = {"hooks", "builder", "build_hook", "backend", "hatch_app"}
-LONGEST = 300
+LONGEST = 400
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}

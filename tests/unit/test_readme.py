@@ -11,8 +11,8 @@ import pytest
 
 import hatch_lambda
 from hatch_lambda import errors
-from hatch_lambda.cli import COMMANDS
-from hatch_lambda.cli import hatch_lambda as command_line
+from hatch_lambda.cli.commands import COMMANDS
+from hatch_lambda.cli.commands import hatch_lambda as command_line
 from hatch_lambda.data import load
 from hatch_lambda.schema import schema
 

@@ -6,7 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from hatch_lambda.cli import COMMANDS, hatch_lambda, main
+from hatch_lambda.cli import main
+from hatch_lambda.cli.commands import COMMANDS, hatch_lambda
 from hatch_lambda.cli.options import given
 from hatch_lambda.cli.output import decisions, show_error
 from hatch_lambda.errors import HatchLambdaError, LockError
