@@ -6,6 +6,8 @@ traceback for an error of this family.
 
 from __future__ import annotations
 
+import errno
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -79,6 +81,43 @@ class CommandError(HatchLambdaError):
         return "\n".join(f"    {line}" for line in kept)
 
 
+class DiskFullError(HatchLambdaError):
+    """Report that a program found no room on a disk: true for a moment, and no fact about what it was to do."""
+
+
+_SPACE = "make room on that disk, or let HATCH_LAMBDA_CACHE_DIR, UV_CACHE_DIR and TMPDIR name folders on another"
+_OURS = "if nothing else changed files meanwhile, this is a fault of hatch-lambda: please report it, with the command"
+_REMEDIES = {
+    errno.ENOSPC: f"check the free space: {_SPACE}",
+    getattr(errno, "EDQUOT", errno.ENOSPC): f"check the free space that your quota leaves: {_SPACE}",
+    errno.EFBIG: "check the free space and the largest file that is allowed (`ulimit -f`)",
+    errno.EROFS: "this disk can only be read; name a folder on another",
+    errno.EMFILE: "let this program open more files at once (`ulimit -n`)",
+    errno.ENFILE: "this machine has too many files open; end other programs, or allow more",
+    errno.ENAMETOOLONG: "use a folder with a shorter path, or shorter names",
+    errno.EIO: "the disk, or the network that it is reached by, fails; look into the system's log",
+    errno.ETXTBSY: "a program runs from this file, or it is being written; try again when that is over",
+    errno.ELOOP: "a symbolic link leads back to itself; mend or remove it",
+    errno.ENOMEM: "end other programs, or build where there is more memory",
+    errno.EAGAIN: "end other programs, or allow more processes (`ulimit -u`)",
+    **dict.fromkeys((errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EBADF, errno.EINVAL), _OURS),
+}
+_FULL = re.compile(
+    r"^.*(?:No space left on device|[Dd]isk quota exceeded|not enough space on the disk).*$", re.MULTILINE
+)
+
+
+def remedy(error: OSError) -> str:
+    """Return what can be done about what this machine refused."""
+    return _REMEDIES.get(error.errno or 0, "check the permissions there, and the free space")
+
+
+def line_about_space(output: str) -> str | None:
+    """Return the line in which a program says that a disk is full, if it does."""
+    found = _FULL.search(output)
+    return found and found[0].strip()
+
+
 @contextmanager
 def machine_errors() -> Iterator[None]:
     """Turn what this machine refuses (no space left, no permission) into an error with a remedy."""
@@ -86,7 +125,4 @@ def machine_errors() -> Iterator[None]:
         yield
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        raise HatchLambdaError(
-            f"{where}{error.strerror or error}",
-            hint="check the permissions there, and the free space, also where temporary files and caches are",
-        ) from error
+        raise HatchLambdaError(f"{where}{error.strerror or error}", hint=remedy(error)) from error

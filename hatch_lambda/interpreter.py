@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from hatch_lambda.cache import digest
 from hatch_lambda.decoding import from_json
-from hatch_lambda.errors import CommandError, MissingToolError
-from hatch_lambda.process import run
+from hatch_lambda.errors import MissingToolError
+from hatch_lambda.process import TooSlowError, ask, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from hatch_lambda.process import Uv
 
 _KIND, _MISSING = "interpreters", "no-interpreters"
+
+_SECONDS, _SECONDS_OF_UV, _SECONDS_TO_FETCH = 10.0, 60.0, 600.0
+"""How long one interpreter may take to say what it is, uv to ask all that it finds, and uv to fetch one."""
 
 _QUERY = """
 import json, platform, sys
@@ -88,11 +91,13 @@ def find(wanted: str, uv: Uv, cache: Cache, *, cwd: Path, download: bool = True)
     nowhere = digest(wanted, uv.executable, _places(uv))
     if not download and cache.get(_MISSING, nowhere) is not None:
         return None
-    found = next(_usable(wanted, uv, cwd), None) or (_fetched(wanted, uv, cwd) if download else None)
+    found, in_time = _usable(wanted, uv, cwd)
+    if found is None and download:
+        found = _fetched(wanted, uv, cwd)
     if found is not None:
         known = _Known(path=str(found.path), version=found.version, state=_state(found.path))
         cache.put(_KIND, key, msgspec.json.encode(known))
-    elif not download:
+    elif not download and in_time:
         cache.put(_MISSING, nowhere, b"")
     return found
 
@@ -152,24 +157,37 @@ def _places(uv: Uv) -> list[tuple[str, int]]:
     return found
 
 
-def _usable(wanted: str, uv: Uv, cwd: Path) -> Iterator[Interpreter]:
-    """Yield those on this machine, the newest first, each asked whether it is what it is said to be."""
-    found = {path: version for version, path in _candidates(wanted, uv, cwd) if _fits(version, wanted)}
+def _usable(wanted: str, uv: Uv, cwd: Path) -> tuple[Interpreter | None, bool]:
+    """Return the newest on this machine that is what it is said to be, and whether all had time to say so."""
+    found: dict[str, str] = {}
+    in_time = True
+    try:
+        for version, path in _candidates(wanted, uv, cwd):
+            if _fits(version, wanted):
+                found[path] = version  # noqa: PERF403 - those before one that hangs count
+    except TooSlowError:  # uv asks every one that is on PATH
+        in_time = False
     for path in sorted(found, key=lambda path: (_numbers(found[path]), path), reverse=True):
-        interpreter = _asked([path], wanted, uv, cwd)
+        try:
+            interpreter = _asked([path], wanted, uv, cwd)
+        except TooSlowError:
+            in_time = False
+            continue
         if interpreter is not None:
-            yield interpreter
+            return interpreter, in_time
+    return None, in_time
 
 
 def _candidates(wanted: str, uv: Uv, cwd: Path) -> Iterator[tuple[str, str]]:
     """Yield versions and paths: what is at hand, and what uv lists."""
     yield from _at_hand(wanted, uv)
+    command = (uv.executable, "python", "list", "--only-installed", "--output-format", "json", wanted)
     try:
-        listed = uv.run("python", "list", "--only-installed", "--output-format", "json", wanted, cwd=cwd)
-        for row in from_json(listed, list[_Listed]):
+        listed = ask(command, cwd=cwd, environment=uv.environment, seconds=_SECONDS_OF_UV)
+        for row in from_json(listed or "[]", list[_Listed]):
             if row.path is not None and row.variant == "default":
                 yield row.version, row.path
-    except (CommandError, msgspec.MsgspecError):  # a uv that does not know this; the others are left
+    except msgspec.MsgspecError:  # a uv that does not know this; the others are left
         return
 
 
@@ -177,26 +195,34 @@ def _at_hand(wanted: str, uv: Uv) -> Iterator[tuple[str, str]]:
     """Yield versions and paths: what runs this, and what pyenv has behind its shims."""
     yield platform.python_version(), sys.executable
     root = uv.environment.get("PYENV_ROOT") or Path(uv.environment.get("HOME", "")) / ".pyenv"
-    minor = ".".join(wanted.split(".")[:2])
-    for path in Path(root, "versions").glob(f"{minor}.*/bin/python{minor}"):
-        yield path.parents[1].name, str(path)
+    minor, versions = ".".join(wanted.split(".")[:2]), Path(root, "versions")
+    for name in names_in(versions):
+        path = versions / name / "bin" / f"python{minor}"
+        if name.startswith(f"{minor}.") and os.access(path, os.X_OK):
+            yield name, str(path)
 
 
 def _fetched(wanted: str, uv: Uv, cwd: Path) -> Interpreter | None:
     """Let uv fetch one: it does that to run something, unless its configuration or the network forbids it."""
     command = [uv.executable, "run", "--no-project", "--no-env-file", "--quiet", "--python", f"cpython@{wanted}"]
-    return _asked([*command, "--", "python"], wanted, uv, cwd)
-
-
-def _asked(command: list[str], wanted: str, uv: Uv, cwd: Path) -> Interpreter | None:
-    """Return the interpreter that *command* starts, by its own word, if it is of the version *wanted* and usable."""
     try:
-        output = run([*command, "-I", "-S", "-c", _QUERY], cwd=cwd, environment=uv.environment)
-        answer = from_json(output, _Answer)
-    except (CommandError, MissingToolError, msgspec.MsgspecError):
+        return _asked([*command, "--", "python"], wanted, uv, cwd, seconds=_SECONDS_TO_FETCH)
+    except TooSlowError:
+        return None
+
+
+def _asked(command: list[str], wanted: str, uv: Uv, cwd: Path, *, seconds: float | None = None) -> Interpreter | None:
+    """Return the interpreter that *command* starts, by its own word, if it is of the version *wanted* and usable.
+
+    It may be anything that has such a name. Raises TooSlowError.
+    """
+    output = ask([*command, "-I", "-S", "-c", _QUERY], cwd=cwd, environment=uv.environment, seconds=seconds or _SECONDS)
+    try:
+        answer = from_json(output or "", _Answer)
+        fits = answer.usable and _fits(answer.version, wanted) and Path(answer.path).is_file()
+    except (msgspec.MsgspecError, ValueError, OSError):
         return None
     path = Path(answer.path)
-    fits = answer.usable and _fits(answer.version, wanted) and path.is_file()
     return Interpreter(path=path, version=answer.version) if fits else None
 
 

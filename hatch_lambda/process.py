@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import shutil
@@ -16,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 from msgspec import Struct
 
 from hatch_lambda import signals
-from hatch_lambda.errors import CommandError, MissingToolError
+from hatch_lambda.errors import CommandError, DiskFullError, MissingToolError, line_about_space, remedy
 from hatch_lambda.redact import masked
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 INNER_BUILD = "HATCH_LAMBDA_INNER"
 """Set to ``1`` in the environment of builds that the pipeline itself starts: our own hook then does nothing."""
+
+_OF_THE_MOMENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ETXTBSY, errno.EIO})
+"""Why a program that is there cannot be started now."""
 
 _CHUNK = 1 << 16
 _MOMENT = 0.001
@@ -47,9 +51,9 @@ _OF_THIS_HOST = frozenset(
 def run(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str], tidies_up: bool = False) -> str:
     """Run a program to its end and return what it wrote to its standard output.
 
-    Raises CommandError, with everything that it printed but what may be a secret, when it exits with anything but
-    0, and MissingToolError when it cannot be started. Once this process is about to end, only what *tidies_up* is
-    started, and the end of any other program is no result.
+    Raises CommandError when it exits with anything but 0, with everything that it printed but what may be a secret;
+    DiskFullError where it says that this is why; MissingToolError when it cannot be started. Once this process is
+    about to end, only what *tidies_up* is started, and the end of any other program is no result.
     """
     with _start(arguments, cwd, environment, stderr=subprocess.PIPE, tidies_up=tidies_up) as process:
         try:
@@ -64,8 +68,11 @@ def run(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str], 
     if not tidies_up:
         signals.check()
     if process.returncode != 0:
-        shown = " ".join([Path(arguments[0]).stem, *arguments[1:3]])
-        raise CommandError(masked(shown), process.returncode, masked(_text(output) + _text(errors)))
+        shown = masked(" ".join([Path(arguments[0]).stem, *arguments[1:3]]))
+        told = masked(_text(output) + _text(errors))
+        if full := line_about_space(told):
+            raise DiskFullError(f"`{shown}` failed: {full}", hint=remedy(OSError(errno.ENOSPC, "")))
+        raise CommandError(shown, process.returncode, told)
     return _text(output)
 
 
@@ -74,12 +81,16 @@ def _text(output: bytes) -> str:
     return output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
+class TooSlowError(Exception):
+    """Say that a program had not answered in time, which says nothing about what it would have answered."""
+
+
 def ask(
     arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str], seconds: float, most: int = 1 << 20
 ) -> str | None:
-    """Return what a program answers that may be anything: None unless it ends well, in time, with at most *most* bytes.
+    """Return what a program answers that may be anything: None unless it ends well and with at most *most* bytes.
 
-    Whatever it does, it and what it has started are gone afterwards.
+    Whatever it does, it and what it has started are gone afterwards. Raises TooSlowError.
     """
     deadline = time.monotonic() + seconds
     answer: list[bytes] = []
@@ -93,15 +104,16 @@ def ask(
         reader = threading.Thread(target=_read_most, args=(process.stdout, most, answer), daemon=True)
         reader.start()
         reader.join(seconds)
-        code = process.wait(max(0, deadline - time.monotonic())) if answer and len(answer[0]) <= most else None
+        if not answer:
+            raise TooSlowError
+        code = process.wait(max(0, deadline - time.monotonic())) if len(answer[0]) <= most else None
     except subprocess.TimeoutExpired:
-        code = None
+        raise TooSlowError from None
     finally:
         _kill(process)
         process.wait()
         _running.pop(process.pid, None)
-    reader.join(_DRAINING)
-    signals.check()
+        signals.check()
     return answer[0].decode("utf-8", "replace") if code == 0 else None
 
 
@@ -150,6 +162,8 @@ def _start(  # noqa: PLR0913 - what differs between those who start
                 start_new_session=alone or signals.are_heard(),
             )
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _OF_THE_MOMENT:
+                raise
             fact = error.strerror if isinstance(error, OSError) else str(error)
             raise MissingToolError(f"cannot run `{arguments[0]}` in {cwd}: {fact}") from error
         process.has_session = os.name != "nt" and (alone or signals.are_heard())
@@ -315,8 +329,8 @@ def _for_uv(environment: Mapping[str, str]) -> dict[str, str]:
     that may have started this program has switched on just one, which stays the first.
     """
     cleaned = {name: value for name, value in environment.items() if name not in _OF_THIS_HOST}
-    versions = Path(environment.get("PYENV_ROOT", "")) / "versions"
-    if environment.get("PYENV_ROOT") and versions.is_dir():
+    installed = names_in(Path(root, "versions")) if (root := environment.get("PYENV_ROOT")) else []
+    if installed:
         from packaging.version import InvalidVersion, Version
 
         def key(name: str) -> Version:
@@ -326,6 +340,14 @@ def _for_uv(environment: Mapping[str, str]) -> dict[str, str]:
                 return Version("0")
 
         first = [name for name in environment.get("PYENV_VERSION", "").split(":") if name]
-        names = sorted((entry.name for entry in versions.iterdir()), key=key, reverse=True)
+        names = sorted(installed, key=key, reverse=True)
         cleaned["PYENV_VERSION"] = ":".join(dict.fromkeys([*first, *names]))
     return cleaned
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of what is in a folder of somebody else's: none where it is not there or cannot be read."""
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - names are wanted
+    except (OSError, ValueError):
+        return []

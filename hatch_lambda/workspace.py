@@ -44,6 +44,11 @@ def workspace(cache_dir: Path | None) -> Iterator[Path]:
         _in_use.add(folder)
     try:
         yield folder
+    except OSError as error:
+        # Writing to a file that is open tells no name; all else that is written to has an error of its own.
+        if error.filename is None:
+            error.filename = str(folder)
+        raise
     finally:
         remove_tree(folder)
         _in_use.discard(folder)

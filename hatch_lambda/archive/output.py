@@ -6,7 +6,7 @@ import secrets
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from hatch_lambda.errors import ArchiveError
+from hatch_lambda.errors import ArchiveError, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def failing_as_archive_error(output: Path) -> Iterator[None]:
         elsewhere = error.filename is not None and output.name not in f"{error.filename} {error.filename2}"
         raise ArchiveError(
             f"{output}: the package could not be written: {f'{error.filename}: ' if elsewhere else ''}{fact}",
-            hint="check the free space and the permissions of that folder; an older package was left as it is",
+            hint=f"{remedy(error)}; an older package was left as it is",
         ) from error
 
 

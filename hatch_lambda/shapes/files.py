@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hatch_lambda import signals
 from hatch_lambda.archive import is_zip
-from hatch_lambda.errors import ArchiveError
+from hatch_lambda.errors import ArchiveError, remedy
 from hatch_lambda.report import Artifact
 from hatch_lambda.workspace import remove_tree
 
@@ -143,5 +143,5 @@ def _beside(path: Path, ending: str) -> Path:
 def _unwritable(path: Path, error: OSError) -> ArchiveError:
     return ArchiveError(
         f"{path}: the package could not be written: {error.strerror or error}",
-        hint="check the free space and the permissions of that folder; an older package was left as it is",
+        hint=f"{remedy(error)}; an older package was left as it is",
     )

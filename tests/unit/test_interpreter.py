@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,88 @@ def test_what_is_nearby_is_told_without_starting_anything(tmp_path, cache):
     assert not log.exists()
     assert found("3.7", uv, cache, tmp_path) == ("other", "3.7.1")
     assert interpreter.nearby("3.7", uv, cache) == other
+
+
+GIGABYTE = "exec head -c 1000000000 /dev/zero"
+ODD = {
+    "hangs": lambda path: program(path, "sleep 60"),
+    "hangs with a child that holds its output": lambda path: program(path, "sleep 60 &"),
+    "prints garbage": lambda path: program(path, "printf '\\377\\000{'"),
+    "prints an answer of another kind": lambda path: program(path, "echo '[1]'"),
+    "names a path that is none": lambda path: program(
+        path, """printf '{"path": "/x\\\\u0000", "version": "3.8.9", "usable": true}'"""
+    ),
+    "prints without end": lambda path: program(path, GIGABYTE),
+    "is a broken link": lambda path: path.symlink_to(path.with_name("nowhere")),
+    "is a link to itself": lambda path: path.symlink_to(path),
+    "is not executable": lambda path: program(path, "exit 0", mode=0o644),
+    "is a folder": Path.mkdir,
+    "is empty, as a store's stub": lambda path: (path.touch(), path.chmod(0o755)),
+    "is no program": lambda path: (path.write_bytes(b"MZ\0"), path.chmod(0o755)),
+}
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("oddity", ODD)
+def test_what_only_has_the_name_of_an_interpreter_is_skipped_in_bounded_time(tmp_path, cache, oddity, monkeypatch):
+    """Newer by its name than the one that is right."""
+    monkeypatch.setattr(interpreter, "_SECONDS", 1.0)
+    folder = tmp_path / ".pyenv" / "versions" / "3.8.9" / "bin"
+    folder.mkdir(parents=True)
+    ODD[oddity](folder / "python3.8")
+    python(tmp_path / ".pyenv" / "versions" / "3.8.7" / "bin" / "python3.8", "3.8.7")
+    began = time.monotonic()
+    assert found("3.8", listing(tmp_path), cache, tmp_path) == ("python3.8", "3.8.7")
+    assert time.monotonic() - began < 20
+
+
+@POSIX_ONLY
+def test_that_one_took_too_long_is_not_remembered_as_there_being_none(tmp_path, cache, monkeypatch):
+    """A machine that is busy for a moment has it all the same."""
+    monkeypatch.setattr(interpreter, "_SECONDS", 0.5)
+    path = tmp_path / ".pyenv" / "versions" / "3.8.7" / "bin" / "python3.8"
+    python(path, "3.8.7")
+    answer = path.read_text()
+    path.write_text(answer.replace("echo", "sleep 60; echo"))
+    assert found("3.8", listing(tmp_path), cache, tmp_path, download=False) is None
+    path.write_text(answer)
+    assert found("3.8", listing(tmp_path), cache, tmp_path, download=False) == ("python3.8", "3.8.7")
+
+
+@POSIX_ONLY
+def test_a_uv_that_hangs_leaves_the_others(tmp_path, cache, monkeypatch):
+    """It asks every interpreter that is on PATH, and waits for each."""
+    monkeypatch.setattr(interpreter, "_SECONDS_OF_UV", 0.5)
+    uv = Uv.find({"UV": str(program(tmp_path / "uv", "sleep 60")), "HOME": str(tmp_path)})
+    python(tmp_path / ".pyenv" / "versions" / "3.8.7" / "bin" / "python3.8", "3.8.7")
+    assert found("3.8", uv, cache, tmp_path) == ("python3.8", "3.8.7")
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("kind", ["a file", "a loop", "nowhere", "a name too long", "unreadable"])
+def test_a_root_of_pyenv_that_cannot_be_read_holds_nothing(tmp_path, cache, kind, monkeypatch):
+    """Whether it is missing, no folder, or another user's."""
+    root = tmp_path / ("x" * 300 if kind == "a name too long" else "root")
+    if kind == "a file":
+        root.touch()
+    elif kind == "a loop":
+        root.symlink_to(root)
+    elif kind == "unreadable":
+        (root / "versions").mkdir(parents=True)
+        listdir, iterdir = os.listdir, Path.iterdir
+
+        def refused(real):  # root may read all
+            def read(folder):
+                if Path(folder) == root / "versions":
+                    raise PermissionError(13, "Permission denied", str(folder))
+                return real(folder)
+
+            return read
+
+        monkeypatch.setattr(os, "listdir", refused(listdir))
+        monkeypatch.setattr(os, "scandir", refused(os.scandir))
+        monkeypatch.setattr(Path, "iterdir", refused(iterdir))
+    fetched = python(tmp_path / "fetched", "3.8.3")
+    uv = program(tmp_path / "uv", f"""case "$1" in python) echo '[]';; *) exec {fetched};; esac""")
+    environment = {"UV": str(uv), "PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYENV_ROOT": str(root)}
+    assert found("3.8", Uv.find(environment), cache, tmp_path) == ("fetched", "3.8.3")

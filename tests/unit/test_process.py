@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
-from hatch_lambda.errors import CommandError, MissingToolError
-from hatch_lambda.process import Uv, run
+from hatch_lambda.errors import CommandError, DiskFullError, MissingToolError
+from hatch_lambda.process import TooSlowError, Uv, ask, run
 
 POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="programs are made as shell scripts")
 
@@ -152,3 +155,52 @@ def test_every_python_of_pyenv_is_offered_the_users_choice_first_then_the_newest
     assert Uv.find(environment).environment["PYENV_VERSION"] == "3.13.0:3.10.13:3.9.18:my-env"
     chosen = Uv.find({**environment, "PYENV_VERSION": "3.9.18"}).environment["PYENV_VERSION"]
     assert chosen == "3.9.18:3.13.0:3.10.13:my-env"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "error: failed to write to file `/x/y`: No space left on device (os error 28)",
+        "OSError: [Errno 122] Disk quota exceeded: '/x/y'",
+    ],
+)
+def test_a_program_that_found_no_room_says_so_and_not_what_it_was_about(tmp_path, line):
+    """The caller must take it neither for a fact about what was to be done, nor for a fault of the network."""
+    with pytest.raises(DiskFullError, match="/x/y") as caught:
+        python(f"import sys; print('working'); sys.exit({line!r})", tmp_path)
+    assert not isinstance(caught.value, CommandError)
+    assert "make room" in caught.value.hint
+
+
+def test_a_machine_that_cannot_start_programs_now_does_not_lack_them(tmp_path, monkeypatch):
+    """That there are too many processes is no reason to do without this one, and to remember that."""
+
+    def refuse(*_, **__):
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("subprocess.Popen.__init__", refuse)
+    with pytest.raises(BlockingIOError):
+        python("", tmp_path)
+
+
+@pytest.mark.parametrize("code", ["print('x' * 2000)", "import sys; print(1); sys.exit(3)"])
+def test_what_answers_too_much_or_fails_has_not_answered(tmp_path, code):
+    answer = ask([sys.executable, "-c", code], cwd=tmp_path, environment=os.environ, seconds=60, most=1000)
+    assert answer is None
+
+
+@POSIX_ONLY
+def test_what_takes_too_long_is_ended_with_what_it_has_started(tmp_path):
+    """Even where that holds its output."""
+    script = program(tmp_path, "slow", "#!/bin/sh\nsh -c 'echo $$ > pid; sleep 60' &\nwait\n")
+    with pytest.raises(TooSlowError):
+        ask([str(script)], cwd=tmp_path, environment=os.environ, seconds=1)
+    pid = int((tmp_path / "pid").read_text())
+    for _ in range(500):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
+    state = (Path("/proc") / str(pid) / "stat").read_text()
+    assert ") Z " in state  # gone, but for an init that does not care
