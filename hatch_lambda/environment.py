@@ -17,6 +17,7 @@ from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.model import Progress, Silent
 from hatch_lambda.process import INNER_BUILD, Uv
 from hatch_lambda.project import Project
+from hatch_lambda.redact import hide_environment
 from hatch_lambda.run import Context
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def context(environment: Mapping[str, str], cache: Cache, progress: Progress | None = None) -> Context:
     """Return what the pipeline has to know about this process."""
+    hide_environment(environment)
     return Context(
         find_uv=partial(Uv.find, environment),
         cache=cache,

@@ -11,6 +11,8 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from hatch_lambda.redact import masked
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,9 +24,9 @@ class HatchLambdaError(Exception):
     """What the command exits with. 2 is left to click, for unusable command lines."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = masked(message)
+        self.hint = None if hint is None else masked(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message

@@ -6,6 +6,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from hatch_lambda.redact import has_secret, masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -119,6 +122,13 @@ class Finding(Struct, frozen=True, kw_only=True):
     hint: str | None = None
     path: str | None = None
     """The path in the package that it is about."""
+
+    def __post_init__(self) -> None:
+        """Keep out what may be a secret: findings are shown, kept, and written to reports."""
+        for name in ("message", "hint"):
+            text = getattr(self, name)
+            if text is not None and has_secret(text):
+                force_setattr(self, name, masked(text))
 
     def to_json(self) -> dict[str, str | None]:
         """Return it as plain values."""

@@ -16,6 +16,7 @@ from hatch_lambda.decoding import from_msgpack
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.interpreter import find
 from hatch_lambda.model import Finding, Severity
+from hatch_lambda.redact import hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,7 @@ def smoke_test(package: Path, content_sha256: str, project: Project, run: Run, t
     mode = settings.verify
     if mode == "static":
         return []
+    hide(settings.verify_env.values())
     from hatch_lambda.invoking.findings import not_tried
     from hatch_lambda.invoking.machine import Host, obstacle
 

@@ -18,6 +18,7 @@ from hatch_lambda.invoking import invoke as run_trial
 from hatch_lambda.model import Silent
 from hatch_lambda.process import Uv
 from hatch_lambda.project import Project
+from hatch_lambda.redact import hide
 from hatch_lambda.settings import Settings
 from hatch_lambda.target import Architecture, runtimes
 from hatch_lambda.workspace import workspace
@@ -137,6 +138,8 @@ def make_trial(  # noqa: PLR0913 - what a caller may want to say
     Project.read(Path(project), overrides(given))  # a slip in what is given is told as always
     chosen = Project.read(Path(project)).settings
     told = tell(path)
+    environment = {**chosen.verify_env, **(env or {})}
+    hide(environment.values())
     handler = given.get("handler") or chosen.handler
     runtime = given.get("runtime") or told.runtime or chosen.runtime
     architecture = given.get("architecture") or told.architecture or chosen.architecture
@@ -157,7 +160,7 @@ def make_trial(  # noqa: PLR0913 - what a caller may want to say
             runtime=runtime,
             memory=memory,
             timeout=timeout,
-            variables={**chosen.verify_env, **(env or {})},
+            variables=environment,
         ),
         layers=tuple(map(Path, layers)),
         architecture=Architecture(architecture),

@@ -58,7 +58,7 @@ def environment(pairs: tuple[str, ...]) -> dict[str, str]:
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name:
-            raise click.UsageError(f"--env {pair}: expected NAME=VALUE")
+            raise click.UsageError(f"--env {name}: expected NAME=VALUE")
         variables[name] = value
     return variables
 

@@ -18,7 +18,7 @@ from packaging.version import Version
 from hatch_lambda.errors import LockError
 from hatch_lambda.locks.lock import Lock
 from hatch_lambda.locks.messages import command_in_header
-from hatch_lambda.redact import masked
+from hatch_lambda.redact import masked, public
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,7 +41,7 @@ STRONG_HASHES = frozenset({"sha256", "sha384", "sha512", "blake2b"})
 """Algorithms that make a file's content certain; PEP 751 asks for at least one hash and allows weak ones."""
 
 _MAKERS = {"uv": "uv export --format pylock.toml", "pip": "pip lock", "pdm": "pdm export -f pylock"}
-_USER_INFO = re.compile(r"(?<=^http://)[^/]*@|(?<=^https://)[^/]*@")
+_IS_WEB = re.compile("https?://")
 
 
 def read(request: Request) -> Lock:
@@ -185,4 +185,4 @@ def _public(value: Any) -> Any:
         return {key: _public(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_public(entry) for entry in value]
-    return _USER_INFO.sub("", value) if isinstance(value, str) else value
+    return public(value) if isinstance(value, str) and _IS_WEB.match(value) else value
