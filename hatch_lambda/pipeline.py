@@ -161,7 +161,7 @@ def slim_directory(
             inside.changes += changes
             inside.mark("folder", tree)
             tags = install.read_tags(tree)
-            told = verify.tell_target(tags)
+            told = verify.tell_target(tags) if tags else verify.tell_by_files(tree)
             target = verify.Told(
                 runtime=expected.runtime or install.site_runtime(site) or told.runtime,
                 architecture=expected.architecture or told.architecture,
@@ -169,7 +169,8 @@ def slim_directory(
             targets.append(target)
             inside.findings += verify.check_platforms(tags, target)
             made = compiling.for_folder(settings, target.runtime, context, site, folder)
-            inner = Run(settings=settings, context=context, work=room, journal=inside, bytecode=made)
+            telling = install.telling_tags(tree)
+            inner = Run(settings=settings, context=context, work=room, journal=inside, bytecode=made, telling=telling)
             slimmed.append((site, inner.slim(tree, Tree(()))))
             journal.take(inside, "" if site == folder else f"{site.relative_to(folder).as_posix()}/")
         everything = Tree(tuple(file for _, tree in slimmed for file in tree))

@@ -64,6 +64,8 @@ class Run(Struct, frozen=True, kw_only=True):
     journal: Journal
     bytecode: Bytecode | None = None
     """How modules are compiled; None: they are not."""
+    telling: frozenset[str] = frozenset()
+    """Paths of the WHEEL files that tell the target of a folder that may be slimmed again."""
 
     def slim(self, tree: Tree, project: Tree, packer: archive.Packer | None = None) -> Tree:
         """Remove what neither *tree* nor the *project* that uses it needs, and symbols from what is left.
@@ -80,7 +82,8 @@ class Run(Struct, frozen=True, kw_only=True):
         """Decide about the files of *tree*, given the *project* that uses them."""
         names = {file.path for file in tree}
         beside = (file for file in project if file.path not in names)
-        decisions = slimming.plan(Tree.of([*tree, *beside]), slim_policy(self.settings))
+        policy = replace(slim_policy(self.settings), telling=self.telling)
+        decisions = slimming.plan(Tree.of([*tree, *beside]), policy)
         return [decision for decision in decisions if not decision.file.project]
 
     def influence(self, project: Tree) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hatch_lambda.install.records import renew
     from hatch_lambda.install.source import included, read_folder
     from hatch_lambda.install.wheel import build_wheel
-    from hatch_lambda.install.wheel_tags import read_tags
+    from hatch_lambda.install.wheel_tags import read_tags, telling_tags
 
 __all__ = [
     "Bench",
@@ -44,6 +44,7 @@ __all__ = [
     "site_runtime",
     "take_distributions",
     "take_project",
+    "telling_tags",
     "walk",
     "with_extra_files",
     "write_back",
@@ -64,6 +65,6 @@ __getattr__ = exports(
         "renew": "records",
         "build_wheel": "wheel",
         **dict.fromkeys(("included", "read_folder"), "source"),
-        "read_tags": "wheel_tags",
+        **dict.fromkeys(("read_tags", "telling_tags"), "wheel_tags"),
     },
 )

@@ -44,6 +44,8 @@ class SlimPolicy(Struct, frozen=True, kw_only=True):
     """Rules that are on or off by themselves."""
     data: tuple[tuple[str, Choice], ...] = ()
     """What stays of a library's data, by its key in ``data/services.toml``."""
+    telling: frozenset[str] = frozenset()
+    """Paths of the WHEEL files that tell for what a folder is, which may be slimmed again."""
 
     @property
     def active_rules(self) -> tuple[Rule, ...]:
@@ -145,6 +147,10 @@ def _by_metadata(file: File, policy: SlimPolicy, keep: Collection[str]) -> Decis
         return Decision(file=file, kept=True, rule="dist-info", reason='`dist-info = "keep"` keeps it')
     if policy.dist_info == "remove" and canonicalize_name(name) not in keep:
         return Decision(file=file, kept=False, rule="dist-info", reason='`dist-info = "remove"` removes it')
+    if file.path in policy.telling:
+        return Decision(
+            file=file, kept=True, rule="dist-info", reason="it tells the target when the folder is slimmed again"
+        )
     metadata = classify(rest)
     return Decision(file=file, kept=metadata is Metadata.FOR_PROGRAMS, rule="dist-info", reason=metadata.value)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hatch_lambda.verify.judging import audit
     from hatch_lambda.verify.layers import read_layers
     from hatch_lambda.verify.outcome import Audit, VerifyPolicy, settle
-    from hatch_lambda.verify.package import Verified, verify_package
+    from hatch_lambda.verify.package import Verified, tell_by_files, verify_package
     from hatch_lambda.verify.platforms import Told, check_platforms, tell_target
     from hatch_lambda.verify.quotas import check_unzipped, check_zipped
     from hatch_lambda.verify.runtime import check_runtime
@@ -42,6 +42,7 @@ __all__ = [
     "raise_errors",
     "read_layers",
     "settle",
+    "tell_by_files",
     "tell_target",
     "verify_package",
 ]
@@ -53,7 +54,7 @@ __getattr__ = exports(
         "check_handler": "handler",
         "read_layers": "layers",
         **dict.fromkeys(("Audit", "VerifyPolicy", "settle"), "outcome"),
-        **dict.fromkeys(("Verified", "verify_package"), "package"),
+        **dict.fromkeys(("Verified", "tell_by_files", "verify_package"), "package"),
         **dict.fromkeys(("Told", "check_platforms", "tell_target"), "platforms"),
         **dict.fromkeys(("check_unzipped", "check_zipped"), "quotas"),
         "check_runtime": "runtime",

@@ -119,6 +119,15 @@ def verify_package(path: Path, expected: Told, policy: VerifyPolicy, cache: Cach
     )
 
 
+def tell_by_files(tree: Tree) -> Told:
+    """Return the target that the names of most compiled files are of, or the machine of the objects."""
+    told = _tell(tree, "")
+    if told.architecture is not None:
+        return told
+    some = Target(runtime=[*runtimes().values()][-1], architecture=Architecture.X86_64)
+    return replace(told, architecture=_machine(collect(tree, some.markers)))
+
+
 def _read_folder(path: Path) -> Tree:
     if not any(path.iterdir()):
         raise ConfigurationError(f"{path}: the folder is empty", hint="name a zip, or a folder with its content")

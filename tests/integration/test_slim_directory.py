@@ -120,6 +120,29 @@ def test_slimming_again_changes_nothing(folder, shell):
     assert again["changes"] == []
 
 
+@pytest.mark.parametrize("settings", [(), ("-C", 'dist-info="remove"')], ids=["minimal", "remove"])
+def test_slimming_again_knows_the_target_still(settings, wheels, shell, tmp_path):
+    """The first run read it from WHEEL, which installers alone read otherwise; without any, the objects tell it."""
+    layer = tmp_path / "layer"
+    foreign = make_wheel(
+        tmp_path / "wheels", "foreign", {"foreign.cpython-313-x86_64-linux-gnu.so": shared_object()}, tag=TAG
+    )
+    install(shell, layer / "python", *wheels, foreign)
+    first, second = (slim(shell, layer, *settings) for _ in range(2))
+
+    assert (first["runtime"], first["architecture"]) == ("python3.13", "x86_64")
+    assert (second["runtime"], second["architecture"]) == ("python3.13", "x86_64")
+    assert not (layer / "python" / "talker-1.0.dist-info" / "WHEEL").exists()
+
+
+def test_slimming_again_warns_again(folder, shell, tmp_path):
+    """Of what is not for the target: that has not gone."""
+    make_project(tmp_path / "service", settings='architecture = "arm64"')
+    first, second = (slim(shell, folder, "--project", tmp_path / "service")["findings"] for _ in range(2))
+
+    assert [found["code"] for found in first] == [found["code"] for found in second] == ["HL007"]
+
+
 @pytest.mark.parametrize("quiet", [False, True], ids=["told", "quiet"])
 def test_the_text_names_the_target_and_quiet_says_nothing(quiet, folder, shell):
     """``-q`` is silent where there is nothing to warn of."""
