@@ -23,7 +23,7 @@ from hatch_lambda.workspace import workspace
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hatch_lambda.model import Change
+    from hatch_lambda.model import Change, File
     from hatch_lambda.project import Project
     from hatch_lambda.settings import Settings
 
@@ -146,38 +146,41 @@ def slim_directory(
     In a layer's folder that is ``python`` and ``python/lib/pythonX.Y/site-packages``, each a package of its
     own to the patterns. A changed file becomes a new one: the old may be a hard link into a cache. What is not
     *expected* of the target is told by the layer's folders and the tags of the wheels. Nothing is written
-    before everything is decided.
+    before everything is decided, and what a run that died had decided is done first.
     """
-    slimmed: list[tuple[Path, Tree]] = []
+    request = digest(settings, expected)
+    files: list[File] = []
     targets: list[verify.Told] = []
     with workspace(context.cache.root) as work:
+        install.require_target(folder)
+        earlier = None if dry_run else install.finish(folder)
+        is_done = earlier is not None and earlier.undisturbed and earlier.note.request == request
         run = Run(settings=settings, context=context, work=work, journal=Journal())
         journal = run.journal
-        for number, site in enumerate(install.site_folders(folder)):
+        sites = install.site_folders(folder, known=earlier is not None)
+        for number, site in enumerate(sites):
             room = work / str(number)
             room.mkdir()
-            inside = Journal()
-            tree, changes = install.read_tree(site, room, ours=False)
-            inside.changes += changes
-            inside.mark("folder", tree)
-            tags = install.read_tags(tree)
-            told = verify.tell_target(tags) if tags else verify.tell_by_files(tree)
-            target = verify.Told(
-                runtime=expected.runtime or install.site_runtime(site) or told.runtime,
-                architecture=expected.architecture or told.architecture,
-            )
+            inside = replace(run, work=room, journal=Journal())
+            tree, target = _read_site(site, expected, inside)
             targets.append(target)
-            inside.findings += verify.check_platforms(tags, target)
-            made = compiling.for_folder(settings, target.runtime, context, site, folder)
-            telling = install.telling_tags(tree)
-            inner = Run(settings=settings, context=context, work=room, journal=inside, bytecode=made, telling=telling)
-            slimmed.append((site, inner.slim(tree, Tree(()))))
-            journal.take(inside, "" if site == folder else f"{site.relative_to(folder).as_posix()}/")
-        everything = Tree(tuple(file for _, tree in slimmed for file in tree))
-        # A folder is not the whole function, which may be larger; so its size is no reason to fail.
-        run.judge(replace(found, severity=Severity.WARNING) for found in verify.check_unzipped(everything))
-        for site, tree in () if dry_run else slimmed:
-            install.write_back(site, tree)
+            if not is_done:
+                tree = _slim_site(site, folder, tree, target, inside)
+            prefix = "" if site == folder else f"{site.relative_to(folder).as_posix()}/"
+            journal.take(inside.journal, prefix)
+            files += (replace(file, path=prefix + file.path) for file in tree)
+        everything = Tree.of(files)
+        if earlier is not None:
+            journal.changes[:0] = earlier.note.changes
+        if earlier is not None and is_done:
+            journal.findings[:] = earlier.note.findings
+        else:
+            # A folder is not the whole function, which may be larger; so its size is no reason to fail.
+            run.judge(replace(found, severity=Severity.WARNING) for found in verify.check_unzipped(everything))
+        if not (dry_run or is_done):
+            note = install.Note(request=request, changes=tuple(journal.changes), findings=tuple(journal.findings))
+            install.write_back(folder, everything, sites, note)
+        journal.findings += _check_interrupted(folder, was_begun=earlier is not None)
     common = verify.Told.common(targets)
     return Slimmed(
         tree=everything,
@@ -187,6 +190,45 @@ def slim_directory(
         runtime=common.runtime,
         architecture=common.architecture,
     )
+
+
+def _read_site(site: Path, expected: verify.Told, run: Run) -> tuple[Tree, verify.Told]:
+    """Return what lies in *site*, and what that is for."""
+    tree, changes = install.read_tree(site, run.work, ours=False)
+    run.journal.changes += changes
+    run.journal.mark("folder", tree)
+    tags = install.read_tags(tree)
+    told = verify.tell_target(tags) if tags else verify.tell_by_files(tree)
+    target = verify.Told(
+        runtime=expected.runtime or install.site_runtime(site) or told.runtime,
+        architecture=expected.architecture or told.architecture,
+    )
+    run.journal.findings += verify.check_platforms(tags, target)
+    return tree, target
+
+
+def _slim_site(site: Path, folder: Path, tree: Tree, target: verify.Told, run: Run) -> Tree:
+    """Slim and strip the *tree* that lies in *site*, and keep there what tells the target."""
+    made = compiling.for_folder(run.settings, target.runtime, run.context, site, folder)
+    return replace(run, bytecode=made, telling=install.telling_tags(tree)).slim(tree, Tree(()))
+
+
+def _check_interrupted(folder: Path, *, was_begun: bool) -> list[Finding]:
+    """Find an earlier run that died: finished now if it *was_begun* before this one, or not yet."""
+    if was_begun:
+        fact, hint = "an earlier run was interrupted; what it had left to do was done first", None
+    elif install.is_begun(folder):
+        fact, hint = "an earlier run was interrupted", "a run without --dry-run finishes it first, which changes this"
+    else:
+        return []
+    return [
+        Finding(
+            code="HL009",
+            severity=Severity.WARNING if hint else Severity.NOTE,
+            message=f"{folder}: {fact}",
+            hint=hint,
+        )
+    ]
 
 
 def resolve_lock(project: Project, source: Source, context: Context, work: Path) -> locks.Lock:

@@ -9,9 +9,10 @@ from hatch_lambda.lazy import exports
 if TYPE_CHECKING:
     from hatch_lambda.install.building import Bench, BuildPolicy, build_wheels
     from hatch_lambda.install.container import with_extra_files
-    from hatch_lambda.install.directory import site_folders, site_runtime, write_back
+    from hatch_lambda.install.directory import require_target, site_folders, site_runtime
     from hatch_lambda.install.distributions import read_tree, take_distributions
     from hatch_lambda.install.engine import ContainerPolicy
+    from hatch_lambda.install.folder_plan import Note
     from hatch_lambda.install.merging import refuse_conflicts, set_apart
     from hatch_lambda.install.native import native_notes
     from hatch_lambda.install.paths import is_executable, walk
@@ -21,16 +22,20 @@ if TYPE_CHECKING:
     from hatch_lambda.install.source import included, read_folder
     from hatch_lambda.install.wheel import build_wheel
     from hatch_lambda.install.wheel_tags import read_tags, telling_tags
+    from hatch_lambda.install.writing_back import finish, is_begun, write_back
 
 __all__ = [
     "Bench",
     "BuildPolicy",
     "ContainerPolicy",
+    "Note",
     "ProjectPart",
     "ProjectPolicy",
     "build_wheel",
     "build_wheels",
+    "finish",
     "included",
+    "is_begun",
     "is_executable",
     "native_notes",
     "placed_files",
@@ -39,6 +44,7 @@ __all__ = [
     "read_tree",
     "refuse_conflicts",
     "renew",
+    "require_target",
     "set_apart",
     "site_folders",
     "site_runtime",
@@ -54,10 +60,11 @@ __getattr__ = exports(
     {
         **dict.fromkeys(("Bench", "BuildPolicy", "build_wheels"), "building"),
         "with_extra_files": "container",
-        **dict.fromkeys(("site_folders", "site_runtime", "write_back"), "directory"),
+        **dict.fromkeys(("require_target", "site_folders", "site_runtime"), "directory"),
         **dict.fromkeys(("read_tree", "take_distributions"), "distributions"),
         **dict.fromkeys(("is_executable", "walk"), "paths"),
         "ContainerPolicy": "engine",
+        "Note": "folder_plan",
         **dict.fromkeys(("refuse_conflicts", "set_apart"), "merging"),
         "native_notes": "native",
         **dict.fromkeys(("ProjectPart", "ProjectPolicy", "take_project"), "project"),
@@ -66,5 +73,6 @@ __getattr__ = exports(
         "build_wheel": "wheel",
         **dict.fromkeys(("included", "read_folder"), "source"),
         **dict.fromkeys(("read_tags", "telling_tags"), "wheel_tags"),
+        **dict.fromkeys(("finish", "is_begun", "write_back"), "writing_back"),
     },
 )

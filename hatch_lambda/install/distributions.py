@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from hatch_lambda.errors import CommandError, InstallError
 from hatch_lambda.install import records
-from hatch_lambda.install.directory import is_own
+from hatch_lambda.install.directory import is_own, is_theirs
 from hatch_lambda.install.paths import is_executable, package_path, walk
 from hatch_lambda.install.scripts import entry_point_scripts, with_portable_shebang
 from hatch_lambda.model import Change, File, Stage, Tree
@@ -78,7 +78,7 @@ def read_tree(folder: Path, workspace: Path, *, ours: bool) -> tuple[Tree, tuple
     claims = _claims(folder, strict=ours)
     files: list[File] = []
     changes: list[Change] = []
-    for path, source in walk(folder) if ours else walk(folder, is_own):
+    for path, source in walk(folder) if ours else walk(folder, is_own, is_theirs):
         status = source.stat()
         owners = claims.get(path, {})
         distribution = min(owners, default=None)

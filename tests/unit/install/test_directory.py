@@ -85,6 +85,23 @@ def test_a_folder_that_is_none_is_refused(tmp_path):
         site_folders(tmp_path / "absent")
 
 
+@pytest.mark.parametrize("way", ["python", "python/lib/python3.13", "python/lib/python3.13/site-packages"])
+def test_a_layer_that_is_a_link_to_elsewhere_is_refused(tmp_path, way):
+    write(tmp_path, "elsewhere/lib/python3.13/site-packages/a.py", "elsewhere/a-1.dist-info/METADATA")
+    below = way.removeprefix("python").lstrip("/")
+    link = tmp_path / "layer" / way
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "elsewhere" / below)
+    with pytest.raises(ConfigurationError, match="a symbolic link leads there") as caught:
+        site_folders(tmp_path / "layer")
+    assert "name the folder that it leads to" in caught.value.hint
+
+
+def test_a_folder_that_is_named_by_a_link_is_taken(target, tmp_path):
+    (tmp_path / "link").symlink_to(target)
+    assert site_folders(tmp_path / "link") == [tmp_path / "link"]
+
+
 @pytest.mark.parametrize(("mark", "what"), [("pyvenv.cfg", "a virtual environment"), (".git", "a repository")])
 def test_a_folder_with_much_to_lose_is_refused(target, mark, what):
     write(target, mark)
@@ -158,6 +175,25 @@ def test_a_name_may_be_as_long_as_the_file_system_allows(target, work):
     changed = [replace(file, source=work / "new") if file.path == name else file for file in tree_of(target, work)]
     write_back(target, Tree.of(changed))
     assert (target / name).read_text() == "changed"
+
+
+def test_nothing_is_written_through_a_link_to_a_folder(target, work):
+    write(target, "c/data.bin")
+    (target / "a" / "__pycache__").symlink_to("../c")
+    (work / "new").write_text("bytecode")
+    tree = tree_of(target, work)
+    new = replace(tree.files[0], path="a/__pycache__/new.pyc", source=work / "new")
+    with pytest.raises(ArchiveError, match="a symbolic link leads there; nothing in the folder was changed"):
+        write_back(target, Tree.of([*tree, new]))
+    assert listing(target / "c") == ["data.bin"]
+    assert not list(target.rglob(".hatch-lambda*"))
+
+
+def test_a_file_that_was_made_anew_and_is_the_same_stays(target, work):
+    (work / "same").write_text("x")
+    before = (target / "b.py").stat()
+    write_back(target, Tree.of(replace(file, source=work / "same") for file in tree_of(target, work)))
+    assert (target / "b.py").stat() == before
 
 
 def test_writing_back_twice_changes_nothing(target, work):
