@@ -3,7 +3,7 @@
 An entry is a file that holds its payload and, behind it, a trailer with the digest of its kind, its key and its
 payload: what is truncated, damaged or moved is noticed, dropped and made anew. Entries come into being by rename
 alone, so many builds may share a folder, on a network file system too, without any lock. A cache that cannot be
-read or written makes builds slower, never fail.
+read or written makes builds slower, never fail. What of it may be removed is said in `workspace`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,25 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 import struct
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from msgspec import Struct, field
 
-from hatch_lambda.workspace import ABANDONED, make_folder, remove_abandoned, remove_tree
+from hatch_lambda.workspace import (
+    ABANDONED,
+    NotRegularError,
+    is_folder,
+    is_marked,
+    make_inside,
+    open_regular,
+    remove_abandoned,
+    remove_beside,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +47,8 @@ SHARED = frozenset({"known", "parts", "sections"})
 DEFAULT_MAX_SIZE = 5_000_000_000
 """Bytes above which the least recently used entries go."""
 
-_BESIDE = ("logs", "tools")
-"""Folders of what is no entry: the logs of failed builds, and compilers."""
+LARGEST = 1 << 30
+"""Bytes of an entry that is read into memory: far more than a function may have. What is larger is not ours."""
 
 _TRAILER = struct.Struct("<8sQ32s")
 _MAGIC = b"hatchlmb"
@@ -60,6 +70,12 @@ class Remote(Protocol):
         """Store the file *name*, if that is allowed."""
 
 
+class _State(Struct):
+    """What a cache and its copies, which have one folder, know together."""
+
+    written: bool = False
+
+
 class Cache(Struct):
     """A store of payloads under a kind and a key; the key is a digest of all that the payload depends on."""
 
@@ -71,7 +87,7 @@ class Cache(Struct):
     remote: Remote | None = None
     problems: dict[str, str] = field(default_factory=dict)
     """What kept it from working, each kind of problem told once."""
-    _written: bool = False
+    _state: _State = field(default_factory=_State)
 
     def get(self, kind: str, key: str) -> memoryview | None:
         """Return the payload, checked against its digest; None where there is none that is whole."""
@@ -88,7 +104,7 @@ class Cache(Struct):
         if self.root is None or self.refresh:
             return None
         path = self._path(kind, key)
-        if path.is_file() or (self._fetch(kind, key) is not None and path.is_file()):
+        if _is_regular(path) or (self._fetch(kind, key) is not None and _is_regular(path)):
             _touch(path)
             return path
         return None
@@ -118,7 +134,7 @@ class Cache(Struct):
                 stream.write(trailer)
             self._make_folder(path.parent)
             file.replace(path)
-            self._written = True
+            self._state.written = True
         except OSError as error:
             if error.errno == errno.EXDEV:  # the build works on another disk
                 self._write(path, file.read_bytes())
@@ -130,18 +146,25 @@ class Cache(Struct):
     def drop(self, kind: str, key: str) -> None:
         """Forget an entry."""
         if self.root is not None:
+            path = self._path(kind, key)
             with suppress(OSError):
-                self._path(kind, key).unlink(missing_ok=True)
+                self._require_own_folders(path.parent)
+                path.unlink(missing_ok=True)
 
     def entries(self) -> Iterator[Entry]:
-        """Yield every file of the store, in no order."""
+        """Yield every file of the store that is ours, in no order."""
         if self.root is None:
             return
-        for folder, _, names in os.walk(self.root / FORMAT):
-            for path in (Path(folder, name) for name in names if _FILE.fullmatch(name)):
-                with suppress(OSError):
-                    status = path.stat()
-                    yield Entry(path=path, kind=Path(folder).parent.name, size=status.st_size, used=status.st_mtime)
+        store = self.root / FORMAT
+        marked = is_marked(store)
+        for kind in _folders(store):
+            for shard in _folders(kind):
+                for found in _scanned(shard):
+                    if _FILE.fullmatch(found.name) and (marked or _is_entry(Path(found.path))):
+                        with suppress(OSError):
+                            status = found.stat(follow_symlinks=False)
+                            path = Path(found.path)
+                            yield Entry(path=path, kind=kind.name, size=status.st_size, used=status.st_mtime)
 
     def prune(self, max_size: int | None = None) -> int:
         """Remove what is abandoned, and the least recently used until the rest fits; return the bytes freed."""
@@ -161,8 +184,8 @@ class Cache(Struct):
 
     def settle(self) -> list[str]:
         """End a build: keep the size limit if it added something, and return what did not work."""
-        if self._written:
-            self._written = False
+        if self._state.written:
+            self._state.written = False
             self.prune()
         remote = self.remote.problem if self.remote is not None else None
         return [*self.problems.values(), *([f"the shared cache was not used: {remote}"] if remote else [])]
@@ -171,8 +194,7 @@ class Cache(Struct):
         """Remove every entry, finished or not, and what is kept beside them; return the bytes of the entries."""
         freed = self._remove_abandoned() + sum(entry.remove() for entry in self.entries())
         if self.root is not None:
-            for folder in _BESIDE:
-                remove_tree(self.root / folder)
+            remove_beside(self.root)
         return freed
 
     def _path(self, kind: str, key: str) -> Path:
@@ -184,13 +206,19 @@ class Cache(Struct):
             return None
         path = self._path(kind, key)
         try:
-            content = path.read_bytes()
+            with open_regular(path) as stream:
+                content = _whole(stream)
         except FileNotFoundError:
             return None
+        except NotRegularError:
+            content = None
         except OSError as error:
             self._note("the cache cannot be read", error, path)
             return None
-        _touch(path)
+        if content is None:
+            self.drop(kind, key)
+        else:
+            _touch(path)
         return content
 
     def _fetch(self, kind: str, key: str) -> memoryview | None:
@@ -212,17 +240,25 @@ class Cache(Struct):
                 for part in parts:
                     stream.write(part)
             temporary.replace(path)
-            self._written = True
+            self._state.written = True
         except OSError as error:
             self._note("the cache cannot be written", error, path.parent)
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
     def _make_folder(self, folder: Path) -> None:
+        """Make the *folder* of an entry; raise OSError where it would be reached through a link."""
         assert self.root is not None
-        if not folder.is_dir():
-            make_folder(self.root / FORMAT)
+        if not is_folder(folder):
+            make_inside(self.root, FORMAT)
             folder.mkdir(parents=True, exist_ok=True)
+        self._require_own_folders(folder)
+
+    def _require_own_folders(self, folder: Path) -> None:
+        assert self.root is not None
+        for own in (self.root / FORMAT, folder.parent, folder):
+            if own.is_symlink():
+                raise NotADirectoryError(errno.ENOTDIR, "a link is in the place of a folder", os.fspath(own))
 
     def _remove_abandoned(self) -> int:
         """Remove what killed builds left, once nobody can be using it: unfinished entries and workspaces."""
@@ -267,6 +303,55 @@ def _touch(path: Path) -> None:
     """Note that *path* was used now, where it is ours to say so."""
     with suppress(OSError):
         os.utime(path)
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    """Yield the folders in *folder*, and no links to any; nothing where it is one itself."""
+    if is_folder(folder):
+        yield from (path for path in map(Path, _scanned(folder)) if is_folder(path))
+
+
+def _scanned(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError:
+        return []
+
+
+def _is_regular(path: Path) -> bool:
+    """Tell whether a file is in the place of an entry, and nothing that leads or waits elsewhere."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _whole(stream: IO[bytes]) -> bytes | None:
+    """Return the content of an entry; None for what does not end as one or is too large, of which little is read."""
+    if not _has_trailer(stream) or (size := stream.tell()) > LARGEST:
+        return None
+    stream.seek(0)
+    return stream.read(size)
+
+
+def _has_trailer(stream: IO[bytes]) -> bool:
+    """Tell whether a file ends as an entry of its size does; leave *stream* at its end."""
+    payload = stream.seek(0, os.SEEK_END) - _TRAILER.size
+    if payload < 0:
+        return False
+    stream.seek(payload)
+    magic, size, _ = _TRAILER.unpack(stream.read(_TRAILER.size).ljust(_TRAILER.size))
+    return (magic, size) == (_MAGIC, payload)
+
+
+def _is_entry(path: Path) -> bool:
+    """Tell whether the file at *path* ends as an entry does."""
+    try:
+        with open_regular(path) as stream:
+            return _has_trailer(stream)
+    except OSError:
+        return False
 
 
 def _name(kind: str, key: str) -> str:

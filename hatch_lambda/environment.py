@@ -19,12 +19,15 @@ from hatch_lambda.process import INNER_BUILD, Uv
 from hatch_lambda.project import Project
 from hatch_lambda.redact import hide_environment
 from hatch_lambda.run import Context
+from hatch_lambda.workspace import strangers_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from hatch_lambda.remote import Bucket
 
+_CACHE_DIR = "HATCH_LAMBDA_CACHE_DIR"
+_SHOWN = 3
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
@@ -60,14 +63,17 @@ def open_cache(
 ) -> Cache:
     """Open the cache: in the folder that ``HATCH_LAMBDA_CACHE_DIR`` names, else the project, else the system.
 
-    The *buckets* that were opened before are not opened again.
+    The *buckets* that were opened before are not opened again. Raises ConfigurationError for a folder that holds
+    anything else: a slip may have named a home or a project.
     """
     settings = project.settings if project is not None else decode({})
-    named = environment.get("HATCH_LAMBDA_CACHE_DIR")
+    named = environment.get(_CACHE_DIR)
     if named:
         root = Path(named).absolute()
+        _refuse_strangers(root, f"{_CACHE_DIR} (or --cache-dir)")
     elif project is not None and settings.cache_dir is not None:
         root = project.root / settings.cache_dir
+        _refuse_strangers(root, "tool.lambda-slim.cache-dir")
     else:
         from platformdirs import user_cache_path
 
@@ -79,6 +85,16 @@ def open_cache(
         known, key = buckets if buckets is not None else {}, (settings.cache_url, settings.cache_write)
         remote = known.get(key) or known.setdefault(key, Bucket(url=key[0], may_write=key[1]))
     return Cache(root=root, max_size=settings.cache_max_size, refresh=refresh, remote=remote)
+
+
+def _refuse_strangers(root: Path, where: str) -> None:
+    strangers = strangers_in(root)
+    if strangers:
+        more = f" and {len(strangers) - _SHOWN} more" if len(strangers) > _SHOWN else ""
+        raise ConfigurationError(
+            f"{where}: {root} is no cache: it holds {', '.join(strangers[:_SHOWN])}{more}; it was left as it is",
+            hint="name a folder that is empty or not there yet, such as `.cache/hatch-lambda`",
+        )
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
+from hatch_lambda.cache import LARGEST
 from hatch_lambda.errors import MissingToolError
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Bucket(Struct):
 
         def read() -> bytes | None:
             try:
-                return bytes(obstore.get(self._store, name).bytes())
+                found = obstore.get(self._store, name)
+                return bytes(found.bytes()) if found.meta["size"] <= LARGEST else None
             except FileNotFoundError as error:
                 if _NO_BUCKET in str(error):
                     raise

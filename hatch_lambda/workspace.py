@@ -1,8 +1,30 @@
-"""Folders: those in which builds work while they run, and the mark on all that is ours alone."""
+"""Folders of ours: how they are marked, and what in them, and beside them, may be removed.
+
+What may be removed, and why we may say so, is decided here and nowhere else:
+
+- **A folder of ours** is no link, and bears our mark: a ``CACHEDIR.TAG`` with our own line, for that file alone is
+  what other tools write, too. Folders that earlier versions made have both of their marks, to the letter. The root of
+  the cache may be reached through a link, for the user named it; nothing below it is.
+- **Work folders** (``work/build-XXXXXXXX``): each bears the mark itself, in a ``work`` that bears it, and is older than
+  a day. A build removes its own at its end.
+- **Entries of the cache** (``v1/KIND/XX/NAME``): by their names in a marked ``v1``; where a restored one has lost the
+  mark, by the trailer that vouches for each.
+- **Logs and compilers** (``logs``, ``tools``): what has a name that we give, in a marked folder.
+- **Outputs** (`shapes.files`, `archive.output`): a zip in the place of a zip that the user named; all else only where
+  its content shows that a build made it; of a folder, only if a listing beside it names every file.
+- **Temporary files**: each has a random name, and is removed by who made it; those of killed builds, which have the
+  name of a package and eight random digits, by ``clean``.
+- **The folder that `slim DIR` is given** (`install.directory`) is the user's: what is decided about it, file by file.
+
+A link is removed as a link, wherever it is found; what it leads to is not ours.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -10,7 +32,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from hatch_lambda import signals
 
@@ -20,16 +42,46 @@ if TYPE_CHECKING:
 ABANDONED = 24 * 3600
 """Seconds after which nobody can be using what a killed build left."""
 
+WORK, LOGS, TOOLS = "work", "logs", "tools"
+"""Folders of the cache for what is no entry: builds that run, the logs of failed ones, and compilers."""
+
 _ROOM = 1 << 30
 """Bytes that a build may need: more than that is no reason to look for another place."""
 
 _WAITING = 16
+_TAG = "CACHEDIR.TAG"
+_SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
 _MARKS = {
+    _TAG: f"{_SIGNATURE}\n# This folder was made by hatch-lambda, which removes what it put here.\n",
     ".gitignore": "*\n",
-    "CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55\n",
 }
-"""For git and for us, who would else find code of the project in there, and for backups (bford.info/cachedir)."""
+"""For us and for backups (bford.info/cachedir), and for git, which would else find code of the project in there."""
+_EARLIER_MARKS = {_TAG: f"{_SIGNATURE}\n", ".gitignore": "*\n"}
+"""What earlier versions wrote, into the folders below the root alone."""
+_LONGEST_MARK = 1 << 10
+
+_STORE = re.compile(r"v[0-9]+")
+_INSIDE = {
+    WORK: re.compile(r"build-[a-z0-9_]{8}"),
+    LOGS: re.compile(r"[a-z0-9._-]+-python3\.[0-9]+-(x86_64|arm64)\.log"),
+    TOOLS: re.compile(r"ziglang-[0-9.]+|zig-cache"),
+}
+"""The names that we give to what is in a folder."""
+_NOBODYS = frozenset({*_MARKS, ".gitkeep", ".keep", ".DS_Store", "Thumbs.db", "desktop.ini", "lost+found", ".snapshot"})
+"""What systems and CI leave in a folder that is empty to anybody else."""
+
+_READING = os.O_RDONLY
+for _flag in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
+    _READING |= getattr(os, _flag, 0)
+
 _in_use: set[Path] = set()
+
+
+class NotRegularError(OSError):
+    """Tell that something is in the place of a file that is none: a link, a pipe, a device."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EINVAL, "this is no regular file", os.fspath(path))
 
 
 @contextmanager
@@ -54,41 +106,216 @@ def workspace(cache_dir: Path | None) -> Iterator[Path]:
         _in_use.discard(folder)
 
 
+def is_folder(path: Path) -> bool:
+    """Tell whether *path* is a folder itself, and no link to one."""
+    try:
+        return _is_real_folder(os.lstat(path))
+    except OSError:
+        return False
+
+
+def is_marked(folder: Path) -> bool:
+    """Tell whether *folder* is ours: no link, and with the mark of this version or of an earlier one."""
+    if not is_folder(folder):
+        return False
+    if _mark(folder, _TAG) == _MARKS[_TAG]:
+        return True
+    below_the_root = folder.name in _INSIDE or _STORE.fullmatch(folder.name)
+    return bool(below_the_root) and all(_mark(folder, name) == text for name, text in _EARLIER_MARKS.items())
+
+
 def make_folder(folder: Path) -> None:
-    """Make *folder*, which holds nothing but ours, and mark it so; leave it alone where it is already."""
-    if folder.is_dir():
-        return
+    """Make *folder*, which holds nothing but ours, and mark it so; leave it alone where it holds anything already."""
     folder.mkdir(parents=True, exist_ok=True)
+    if not _NOBODYS.issuperset(os.listdir(folder)):  # noqa: PTH208 - names are enough
+        return
     for name, text in _MARKS.items():
+        with suppress(OSError), (folder / name).open("xb") as mark:
+            mark.write(text.encode("ascii"))
+
+
+def make_inside(root: Path, name: str) -> Path:
+    """Return the folder *name* of the cache at *root*, made and marked where it is not there; raise OSError for a link.
+
+    What it leads to would be somebody else's.
+    """
+    folder = root / name
+    if os.path.lexists(folder) and not is_folder(folder):
+        raise NotADirectoryError(errno.ENOTDIR, "a link, or a file, is in the place of a folder", os.fspath(folder))
+    make_folder(root)
+    make_folder(folder)
+    return folder
+
+
+def strangers_in(root: Path) -> list[str]:
+    """Return the names of what keeps *root* from being a cache: none where it is empty, marked, or an earlier cache.
+
+    A cache that CI restored may have lost its marks: then the names of what is in it have to be ours.
+    """
+    try:
+        names = sorted(os.listdir(root))  # noqa: PTH208 - names are enough
+    except OSError:  # not there, or not to be read: nothing can be lost
+        return []
+    if _mark(root, _TAG) == _MARKS[_TAG]:
+        return []
+    return [
+        name
+        for name in names
+        if name not in _NOBODYS
+        and not name.startswith(".nfs")
+        and not (is_marked(root / name) or _looks_ours(root / name))
+    ]
+
+
+def remove_abandoned(root: Path) -> None:
+    """Remove the work folders of builds that were killed, as far as that is possible."""
+    work, oldest = root / WORK, time.time() - ABANDONED
+    for folder in _ours_inside(work):
         with suppress(OSError):
-            (folder / name).write_text(text, encoding="ascii")
-
-
-def remove_abandoned(cache_dir: Path) -> None:
-    """Remove the workspaces of builds that were killed, as far as that is possible."""
-    oldest = time.time() - ABANDONED
-    with suppress(OSError):
-        for folder in (cache_dir / "work").iterdir():
-            with suppress(OSError):
-                if folder.name not in _MARKS and folder.stat().st_mtime < oldest:
+            if is_folder(folder) and folder.lstat().st_mtime < oldest:
+                if is_marked(folder):
                     remove_tree(folder)
+                else:  # killed before it was marked, and so it is empty; or it is not ours, and stays
+                    folder.rmdir()
+
+
+def remove_beside(root: Path) -> None:
+    """Remove the logs and compilers in the cache at *root*, and their folders where nothing else is there."""
+    for name in (LOGS, TOOLS):
+        for path in _ours_inside(root / name):
+            if is_folder(path):
+                if name == TOOLS:
+                    remove_tree(path)
+            elif name == LOGS:
+                with suppress(OSError):
+                    path.unlink()
+        _remove_marked(root / name)
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove *folder* and all that is in it, as far as that is possible.
+    """Remove *folder* and all that is in it, as far as that is possible; follow no link, not even *folder* itself.
 
     Removing a directory is mostly waiting, a millisecond for each, so many are removed at a time, deepest first.
     """
-    by_depth: dict[int, list[str]] = {}
-    for directory, _, names in os.walk(folder, topdown=False):
-        for name in names:
-            with suppress(OSError):
-                os.unlink(os.path.join(directory, name))  # noqa: PTH108, PTH118 - thousands of them
-        by_depth.setdefault(directory.count(os.sep), []).append(directory)
+    if not is_folder(folder):
+        return
+    levels: list[list[str]] = []
+    level = [os.fspath(folder)]
+    with suppress(OSError):
+        _open_up(level[0], folder.lstat())
+    while level:
+        levels.append(level)
+        level = [inner for directory in level for inner in _empty(directory)]
     with ThreadPoolExecutor(max_workers=_WAITING) as pool:
-        for depth in sorted(by_depth, reverse=True):
-            list(pool.map(_remove_directory, by_depth[depth]))
-    shutil.rmtree(folder, ignore_errors=True)
+        for level in reversed(levels):
+            list(pool.map(_remove_directory, level))
+    if is_folder(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that others may have put there: a link, a pipe, a device is never opened, and nothing is waited for.
+
+    Raises NotRegularError for these, IsADirectoryError for a folder, and OSError.
+    """
+    _require_regular(path, path.lstat())
+    with open(os.open(path, _READING), "rb") as stream:  # noqa: PTH123 - by its descriptor
+        _require_regular(path, os.fstat(stream.fileno()))
+        yield stream
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write *content* to *path*, which holds the old or the new at any time; of a link there the link alone goes."""
+    temporary = beside(path, "tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def beside(path: Path, ending: str) -> Path:
+    """Return a name beside *path* that nobody else has."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{ending}")
+
+
+def _require_regular(path: Path, status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise NotRegularError(path)
+
+
+def _is_real_folder(status: os.stat_result) -> bool:
+    """Tell a folder from a link and, on Windows, from a junction, which is called a folder there."""
+    junction = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)
+    tag = getattr(status, "st_reparse_tag", None)
+    return stat.S_ISDIR(status.st_mode) and (junction is None or tag != junction)
+
+
+def _mark(folder: Path, name: str) -> str | None:
+    """Return the text of a mark; None where there is none that can be read."""
+    try:
+        with open_regular(folder / name) as stream:
+            return stream.read(_LONGEST_MARK).decode("ascii").replace("\r\n", "\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _looks_ours(folder: Path) -> bool:
+    """Tell whether all that is in *folder*, which has a name of ours, has names of ours."""
+    try:
+        if not is_folder(folder):
+            return False
+        names = [path.name for path in folder.iterdir() if path.name not in _NOBODYS]
+        if _STORE.fullmatch(folder.name):
+            inner = [shard.name for name in names for shard in (folder / name).iterdir()]
+            return all(re.fullmatch(r"[0-9a-f]{2}", name) for name in inner)
+        pattern = _INSIDE.get(folder.name)
+        return pattern is not None and all(map(pattern.fullmatch, names))
+    except OSError:
+        return False
+
+
+def _ours_inside(folder: Path) -> Iterator[Path]:
+    """Yield what is in a marked *folder* of the cache under a name that we give; nothing where there is no mark."""
+    if is_marked(folder):
+        with suppress(OSError):
+            yield from [path for path in folder.iterdir() if _INSIDE[folder.name].fullmatch(path.name)]
+
+
+def _remove_marked(folder: Path) -> None:
+    """Remove *folder* if it is ours and holds nothing but its marks."""
+    with suppress(OSError):
+        if is_marked(folder) and _MARKS.keys() >= set(os.listdir(folder)):  # noqa: PTH208 - names are enough
+            for name in _MARKS:
+                (folder / name).unlink(missing_ok=True)
+            folder.rmdir()
+
+
+def _empty(directory: str) -> list[str]:
+    """Remove what is in *directory* but for folders, and return these."""
+    folders: list[str] = []
+    try:
+        with os.scandir(directory) as scanned:
+            entries = list(scanned)
+    except OSError:
+        return []
+    for entry in entries:
+        with suppress(OSError):
+            if entry.is_dir(follow_symlinks=False) and _is_real_folder(status := entry.stat(follow_symlinks=False)):
+                folders.append(entry.path)
+                _open_up(entry.path, status)
+            else:
+                os.unlink(entry.path)  # noqa: PTH108 - thousands of them
+    return folders
+
+
+def _open_up(directory: str, status: os.stat_result) -> None:
+    """Let us remove what is in *directory*: a killed sandbox leaves folders that nobody may write to."""
+    if status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(directory, stat.S_IRWXU)  # noqa: PTH101 - os.scandir gives strings
 
 
 def _remove_all() -> None:
@@ -105,16 +332,17 @@ signals.at_exit(_remove_all)
 
 def _remove_directory(directory: str) -> None:
     with suppress(OSError):
-        os.rmdir(directory)  # noqa: PTH106 - os.walk gives strings
+        os.rmdir(directory)  # noqa: PTH106 - os.scandir gives strings
 
 
 def _new_folder(cache_dir: Path | None) -> Path:
     if cache_dir is not None:
         with suppress(OSError):
-            parent = cache_dir / "work"
-            make_folder(parent)
+            parent = make_inside(cache_dir, WORK)
             if _has_room(parent):
-                return Path(tempfile.mkdtemp(dir=parent, prefix="build-")).resolve()
+                folder = Path(tempfile.mkdtemp(dir=parent, prefix="build-")).resolve()
+                make_folder(folder)
+                return folder
     return Path(tempfile.mkdtemp(prefix="hatch-lambda-")).resolve()
 
 

@@ -14,6 +14,7 @@ good enough, so that only what needs it is built otherwise.
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -31,7 +32,7 @@ from hatch_lambda.install.fetching import fetch
 from hatch_lambda.install.fitness import unfit
 from hatch_lambda.install.paths import package_path
 from hatch_lambda.interpreter import find
-from hatch_lambda.workspace import make_folder
+from hatch_lambda.workspace import LOGS, make_inside, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -137,14 +138,23 @@ def build_wheel(source: LockedSource, bench: Bench) -> Path:
 
 def failed(error: CommandError, source: LockedSource, bench: Bench) -> InstallError:
     """Return the error for a build that failed: its last lines, and where all the others are."""
-    folder = bench.cache.root / "logs" if bench.cache.root is not None else Path(tempfile.mkdtemp())
-    make_folder(folder)
-    log = folder / f"{source.name}-{bench.target}.log"
-    log.write_text(error.output, encoding="utf-8")
+    log = _write_log(f"{source.name}-{bench.target}.log", error.output.encode("utf-8"), bench.cache.root)
     return InstallError(
         f"{source.shown} (from {source.place}) could not be built:\n{error.tail()}",
         hint=f"{_needs_python(bench)}the whole log is {log}",
     )
+
+
+def _write_log(name: str, content: bytes, cache: Path | None) -> Path:
+    """Write a log to the *cache*, else to a temporary folder: what failed is told in any case."""
+    if cache is not None:
+        with suppress(OSError):
+            log = make_inside(cache, LOGS) / name
+            replace_file(log, content)
+            return log
+    log = Path(tempfile.mkdtemp(prefix="hatch-lambda-"), name)
+    log.write_bytes(content)
+    return log
 
 
 def _needs_python(bench: Bench) -> str:

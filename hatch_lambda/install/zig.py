@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_lambda.errors import CommandError, MissingToolError
-from hatch_lambda.workspace import make_folder
+from hatch_lambda.workspace import TOOLS, make_inside
 
 if TYPE_CHECKING:
     from hatch_lambda.install.building import Bench
@@ -19,7 +20,10 @@ VERSION = "0.17.0"
 
 def tools(bench: Bench) -> Path:
     """Return the folder for what is too large, or too much of this machine, to be an entry of the cache."""
-    return (bench.cache.root or bench.workspace) / "tools"
+    if bench.cache.root is not None:
+        with suppress(OSError):
+            return make_inside(bench.cache.root, TOOLS)
+    return bench.workspace / TOOLS
 
 
 def find_zig(bench: Bench) -> Path:
@@ -45,7 +49,7 @@ def _install(bench: Bench, folder: Path) -> Path:
             hint="check the network and the configuration of indexes, or install `hatch-lambda[cross]`",
         ) from error
     try:
-        make_folder(folder.parent)
+        folder.parent.mkdir(exist_ok=True)
         return unfinished.rename(folder)
     except OSError:  # another build was faster, or it cannot be kept
         return folder if folder.is_dir() else unfinished

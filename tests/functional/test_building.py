@@ -8,6 +8,7 @@ import struct
 import subprocess
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +99,21 @@ def test_a_sdist_that_is_not_the_locked_one_is_never_built(yard):
     sdist = make_sdist(yard.folder / "index", "one", statement=f"open({str(yard.counter)!r}, 'a').write('x')")
     assert "hash" in yard.refusal(yard.locked(sdist, "0" * 64)).lower()
     assert yard.built == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+@pytest.mark.parametrize("link", ["logs", "logs/one-python3.13-x86_64.log"])
+def test_a_log_is_never_written_through_a_link(yard, link):
+    """The failure is told all the same, and where its log is."""
+    theirs = yard.folder / "theirs"
+    theirs.mkdir()
+    (theirs / "one-python3.13-x86_64.log").write_text("theirs")
+    path = yard.folder / "cache" / link
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(theirs if link == "logs" else theirs / path.name)
+    message = yard.refusal(yard.sdist("one", statement="raise SystemExit('no compiler')"))
+    assert "no compiler" in Path(message.rpartition("the whole log is ")[2]).read_text(encoding="utf-8")
+    assert (theirs / "one-python3.13-x86_64.log").read_text() == "theirs"
 
 
 def test_a_build_that_fails_shows_its_last_lines_and_where_the_log_is(yard):

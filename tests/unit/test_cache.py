@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,10 +19,14 @@ from unittest import mock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import hatch_lambda
-from hatch_lambda.cache import Cache, digest
-from hatch_lambda.workspace import workspace
+from hatch_lambda.cache import Cache, _trailer, digest
+from hatch_lambda.environment import open_cache
+from hatch_lambda.errors import ConfigurationError
+from hatch_lambda.project import Project
+from hatch_lambda.workspace import make_folder, make_inside, remove_tree, workspace
 
 
 def key(number=0):
@@ -198,6 +203,76 @@ def test_a_folder_in_the_place_of_an_entry_is_told_and_done_without(tmp_path):
     ]
 
 
+IN_THE_WAY = {
+    "a pipe": lambda path, _: os.mkfifo(path),
+    "a link to a pipe": lambda path, other: (os.mkfifo(other), path.symlink_to(other)),
+    "a link to a file": lambda path, other: (other.write_bytes(b"theirs"), path.symlink_to(other)),
+    "a link to nothing": lambda path, other: path.symlink_to(other),
+    "a link to a device": lambda path, _: path.symlink_to("/dev/zero"),
+    "a socket": lambda path, _: bind(path),
+}
+
+
+def bind(path):
+    """Make a socket at *path*, which may be too long for one."""
+    before = Path.cwd()
+    os.chdir(path.parent)
+    try:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(path.name)
+    finally:
+        os.chdir(before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and links of POSIX")
+@pytest.mark.parametrize("put_there", IN_THE_WAY.values(), ids=IN_THE_WAY)
+def test_what_is_no_file_is_never_opened_and_makes_room(tmp_path, put_there):
+    """Reading a pipe would wait for ever, and a device has no end."""
+    cache, other = Cache(root=tmp_path / "cache"), tmp_path / "other"
+    path = cache._path("streams", key())
+    path.parent.mkdir(parents=True)
+    put_there(path, other)
+    program = """
+        import sys
+        from pathlib import Path
+        from hatch_lambda.cache import Cache, digest
+        cache = Cache(root=Path(sys.argv[1]))
+        assert cache.file("streams", digest("key", 0)) is None
+        assert cache.get("streams", digest("key", 0)) is None
+        print(cache.settle())
+    """
+    assert in_another_process(program, tmp_path / "cache", timeout=20) == "[]\n"
+    assert not os.path.lexists(path)
+    assert not other.is_file() or other.read_bytes() == b"theirs"
+    cache.put("streams", key(), b"payload")
+    assert cache.get("streams", key()) == b"payload"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sparse files, and limits of POSIX")
+@pytest.mark.parametrize("vouched", [False, True])
+def test_what_is_too_large_is_dropped_and_not_read(tmp_path, vouched):
+    """Ten gigabytes of holes cost nothing to put there."""
+    cache = filled(tmp_path)
+    path = cache._path("streams", key())
+    size = 10 << 30
+    with path.open("r+b") as stream:
+        stream.truncate(size)
+        if vouched:
+            stream.seek(size)
+            stream.write(_trailer(size, b"", "streams", key()))
+    program = """
+        import resource, sys
+        from pathlib import Path
+        from hatch_lambda.cache import Cache, digest
+        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+        cache = Cache(root=Path(sys.argv[1]))
+        assert cache.get("streams", digest("key", 0)) is None
+        print(cache.settle())
+    """
+    assert in_another_process(program, tmp_path) == "[]\n"
+    assert not path.exists()
+
+
 def use_everything(cache, folder):
     """Do all that a build does, twice, and return what it tells."""
     for number in range(2):
@@ -277,7 +352,7 @@ def test_a_folder_of_another_user_is_read_and_not_written(tmp_path):
         shutil.rmtree(root)
 
 
-def in_another_process(program, *arguments):
+def in_another_process(program, *arguments, timeout=None):
     package = Path(hatch_lambda.__file__).parents[1]
     # A user who may not see this folder imports from it nevertheless: it is opened before.
     prologue = "import sys, hatch_lambda.cache, encodings.idna, pathlib, tempfile, random\n"
@@ -286,6 +361,7 @@ def in_another_process(program, *arguments):
         env={**os.environ, "PYTHONPATH": str(package)},
         cwd="/",
         capture_output=True,
+        timeout=timeout,
         text=True,
         check=False,
     )
@@ -362,6 +438,14 @@ def test_a_build_keeps_the_limit(tmp_path):
     assert sum(file.size for file in cache.entries()) <= 5_000
 
 
+def test_a_copy_knows_what_was_added(tmp_path):
+    """A build that makes things anew works with a copy, and the limit is kept all the same."""
+    cache = Cache(root=tmp_path, max_size=10)
+    replace(cache, refresh=True).put("streams", key(), bytes(100_000))
+    assert cache.settle() == []
+    assert list(cache.entries()) == []
+
+
 def test_a_limit_of_nothing_keeps_nothing(tmp_path):
     cache = Cache(root=tmp_path, max_size=0)
     cache.put("streams", key(), b"")
@@ -397,15 +481,294 @@ def test_unfinished_entries_of_others_live_until_they_are_abandoned(tmp_path):
 
 def test_workspaces_of_killed_builds_go_after_a_day(tmp_path):
     cache = filled(tmp_path)
+    young, old = killed_build(tmp_path), killed_build(tmp_path)
+    aged(old, 25 * 3600)
     with workspace(tmp_path) as mine:
-        young, old = tmp_path / "work" / "build-young", tmp_path / "work" / "build-old"
-        for folder in (young, old):
-            (folder / "dependencies" / "numpy").mkdir(parents=True)
-            (folder / "dependencies" / "numpy" / "file").write_text("x")
-        aged(old, 25 * 3600)
         cache.prune()
         assert (mine.exists(), young.exists(), old.exists()) == (True, True, False)
     assert (tmp_path / "work" / ".gitignore").exists()
+
+
+def killed_build(root):
+    """Leave what a build leaves that is killed while its package is run: folders that nobody may write to."""
+    program = """
+        import os, sys
+        from pathlib import Path
+        from hatch_lambda.workspace import workspace
+        with workspace(Path(sys.argv[1])) as work:
+            (work / "task" / "numpy").mkdir(parents=True)
+            (work / "task" / "numpy" / "file").write_text("x")
+            for folder in (work / "task" / "numpy", work / "task"):
+                folder.chmod(0o555)
+            print(work, end="", flush=True)
+            os._exit(0)
+    """
+    return Path(in_another_process(program, root))
+
+
+def test_a_build_that_was_killed_before_it_marked_its_folder_leaves_nothing(tmp_path):
+    cache = filled(tmp_path)
+    with workspace(tmp_path):
+        empty = tmp_path / "work" / "build-00000000"
+        empty.mkdir()
+        aged(empty, 25 * 3600)
+        cache.prune()
+    assert not empty.exists()
+
+
+SOMEBODYS = {
+    "a name that is not ours": "work/important",
+    "a name like ours": "work/build-scripts",
+    "our name and no mark": "work/build-0123abcd",
+}
+
+
+@pytest.mark.parametrize("path", SOMEBODYS.values(), ids=SOMEBODYS)
+@pytest.mark.parametrize("marked", [True, False])
+@pytest.mark.parametrize("act", ["prune", "clear"])
+def test_an_old_folder_of_somebody_else_stays(tmp_path, path, marked, act):
+    """Whether the folder around it is ours or not."""
+    if marked:
+        with workspace(tmp_path):
+            pass
+    theirs = tmp_path / path / "thesis.txt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("years of work")
+    aged(theirs.parent, 3 * 24 * 3600)
+    getattr(filled(tmp_path), act)()
+    with workspace(tmp_path):
+        pass
+    assert theirs.read_text() == "years of work"
+
+
+FOREIGN_TAGS = {
+    "mypy": "Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag created by mypy.\n",
+    "uv": "Signature: 8a477f597d28d172789f06886806bc55",
+    "like ours once": "Signature: 8a477f597d28d172789f06886806bc55\n",
+}
+
+
+@pytest.mark.parametrize("tag", FOREIGN_TAGS.values(), ids=FOREIGN_TAGS)
+def test_the_mark_of_another_tool_is_not_ours(tmp_path, tag):
+    """Every cache has a ``CACHEDIR.TAG``: mypy's, cargo's, pip's."""
+    cache = filled(tmp_path)
+    for name in ("work", "logs", "tools"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "CACHEDIR.TAG").write_text(tag)
+    theirs = [
+        tmp_path / name for name in ("logs/six-python3.13-x86_64.log", "tools/zig-cache/x", "work/build-abcdefgh/x")
+    ]
+    for path in theirs:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("theirs")
+        aged(path.parent, 3 * 24 * 3600)
+    cache.clear()
+    assert [path.read_text() for path in theirs] == ["theirs"] * 3
+
+
+def test_clearing_takes_logs_and_compilers_and_leaves_what_else_is_there(tmp_path):
+    cache = filled(tmp_path)
+    ours = [
+        make_inside(tmp_path, "logs") / "some-lib-python3.13-arm64.log",
+        make_inside(tmp_path, "tools") / "zig-cache",
+    ]
+    ours[0].write_text("log")
+    (ours[1] / "h").mkdir(parents=True)
+    theirs = [tmp_path / "logs" / "notes.txt", tmp_path / "tools" / "saw"]
+    for path in theirs:
+        path.write_text("theirs")
+    cache.clear()
+    assert [path.exists() for path in (*ours, *theirs)] == [False, False, True, True]
+    for path in theirs:
+        path.unlink()
+    cache.clear()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".gitignore", "CACHEDIR.TAG", "v1"]
+
+
+def test_what_an_earlier_version_left_is_ours_still(tmp_path):
+    """It put the same two marks into each folder, and none into the root."""
+    for name in ("v1", "logs", "tools"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".gitignore").write_text("*\n")
+        (tmp_path / name / "CACHEDIR.TAG").write_text(FOREIGN_TAGS["like ours once"])
+    (tmp_path / "tools" / "ziglang-0.17.0").mkdir()
+    (tmp_path / "logs" / "six-python3.13-x86_64.log").write_text("")
+    cache = filled(tmp_path)
+    assert cache.clear() == len(b"payload") + 48
+    assert [path.name for path in tmp_path.iterdir()] == ["v1"]
+
+
+LINKED = ["work", "work/build-0123abcd", "v1", "v1/streams", "logs", "tools", "tools/zig-cache"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+@pytest.mark.parametrize("link", LINKED)
+def test_nothing_is_removed_or_written_through_a_link(tmp_path, link):
+    """Not even where it leads to a folder that has our mark."""
+    root, elsewhere = tmp_path / "cache", tmp_path / "elsewhere"
+    shard = key()[:2]
+    for name in ("build-0123abcd", "zig-cache", f"streams/{shard}", shard):
+        make_folder(elsewhere)
+        make_folder(elsewhere / name)
+    theirs = [
+        elsewhere / "six-python3.13-x86_64.log",
+        elsewhere / "build-0123abcd" / "x",
+        elsewhere / "zig-cache" / "x",
+    ]
+    theirs += [elsewhere / shard / key()[2:], elsewhere / "streams" / shard / key()[2:]]
+    for path in theirs:
+        path.write_bytes(b"theirs")
+    for folder in (elsewhere / "build-0123abcd", elsewhere):
+        aged(folder, 3 * 24 * 3600)
+    for name in ("v1", "work", "logs", "tools"):
+        if name != link:
+            make_inside(root, name)
+    (root / link).symlink_to(elsewhere, target_is_directory=True)
+    before = sorted(elsewhere.rglob("*"))
+
+    cache = Cache(root=root)
+    cache.get("streams", key())
+    cache.put("streams", key(), b"payload")
+    cache.drop("streams", key())
+    cache.prune(0)
+    cache.clear()
+    with workspace(root):
+        pass
+
+    assert [path.read_bytes() for path in theirs] == [b"theirs"] * 5
+    assert sorted(elsewhere.rglob("*")) == before
+    assert (root / link).is_symlink()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+def test_a_cache_that_is_reached_through_a_link_is_used(tmp_path):
+    """People keep theirs on another disk; what they named is theirs to name."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "cache").symlink_to(tmp_path / "disk", target_is_directory=True)
+    cache = filled(tmp_path / "cache")
+    old = killed_build(tmp_path / "cache")
+    aged(old, 3 * 24 * 3600)
+    assert cache.clear() == len(b"payload") + 48
+    assert not old.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+def test_a_tree_is_removed_with_its_links_and_not_what_they_lead_to(tmp_path):
+    (tmp_path / "theirs" / "inner").mkdir(parents=True)
+    (tmp_path / "theirs" / "file").write_text("x")
+    ours = tmp_path / "ours"
+    (ours / "deep" / "er").mkdir(parents=True)
+    (ours / "deep" / "folder").symlink_to(tmp_path / "theirs", target_is_directory=True)
+    (ours / "deep" / "er" / "file").symlink_to(tmp_path / "theirs" / "file")
+    (ours / "nowhere").symlink_to(tmp_path / "absent")
+    (tmp_path / "link").symlink_to(tmp_path / "theirs", target_is_directory=True)
+    remove_tree(ours)
+    remove_tree(tmp_path / "link")
+    assert not ours.exists()
+    assert sorted(path.name for path in (tmp_path / "theirs").iterdir()) == ["file", "inner"]
+
+
+def test_a_store_without_its_mark_is_pruned_by_what_vouches_for_entries(tmp_path):
+    """CI may restore a cache without its dot files; and others, too, name files by digests."""
+    cache = filled(tmp_path)
+    for mark in (".gitignore", "CACHEDIR.TAG"):
+        (tmp_path / "v1" / mark).unlink()
+    theirs = tmp_path / "v1" / "objects" / "ab" / ("c" * 62)
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"an object of git")
+    assert [found.path for found in cache.entries()] == [cache._path("streams", key())]
+    assert cache.clear() == len(b"payload") + 48
+    assert theirs.exists()
+
+
+class TestRoot:
+    """What may be a cache: a folder that holds nothing, or nothing but ours."""
+
+    def refused(self, root, environment=None):
+        try:
+            open_cache({"HATCH_LAMBDA_CACHE_DIR": str(root)})
+        except ConfigurationError as error:
+            return str(error)
+        return None
+
+    def test_a_folder_with_anything_else_is_refused_with_place_fact_and_remedy(self, tmp_path):
+        (tmp_path / "work" / "important").mkdir(parents=True)
+        for name in ("app.py", "pyproject.toml", "tests", "zoo"):
+            (tmp_path / name).write_text("")
+        told = self.refused(tmp_path)
+        assert told.startswith("HATCH_LAMBDA_CACHE_DIR (or --cache-dir): ")
+        assert (
+            f"{tmp_path} is no cache: it holds app.py, pyproject.toml, tests and 2 more; it was left as it is" in told
+        )
+        assert "hint: name a folder that is empty or not there yet" in told
+
+    def test_the_setting_is_named_where_it_is_the_settings(self, tmp_path):
+        (tmp_path / "pyproject.toml").write_text('[tool.lambda-slim]\ncache-dir = "."\n')
+        with pytest.raises(ConfigurationError, match=r"^tool\.lambda-slim\.cache-dir: "):
+            open_cache({}, Project.read(tmp_path))
+
+    @pytest.mark.parametrize("name", [None, ".gitkeep", ".gitignore", ".DS_Store", "lost+found", "CACHEDIR.TAG"])
+    def test_an_empty_folder_is_fine(self, tmp_path, name):
+        """CI makes one, and systems leave things in it."""
+        if name is not None:
+            (tmp_path / name).write_text("")
+        assert self.refused(tmp_path) is None
+        assert filled(tmp_path).get("streams", key()) == b"payload"
+        assert self.refused(tmp_path) is None
+
+    def test_a_folder_that_is_not_there_is_fine(self, tmp_path):
+        assert self.refused(tmp_path / "some" / "where") is None
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("lost", [(), ("CACHEDIR.TAG",), (".gitignore",), (".gitignore", "CACHEDIR.TAG")])
+    @pytest.mark.parametrize("where", ["", "v1", "work", "logs", "tools"])
+    def test_a_cache_that_was_used_is_fine_even_where_marks_are_lost(self, tmp_path, lost, where):
+        used(tmp_path)
+        for mark in lost:
+            (tmp_path / where / mark).unlink()
+        assert self.refused(tmp_path) is None
+
+    def test_a_cache_of_an_earlier_version_is_fine(self, tmp_path):
+        used(tmp_path)
+        for mark in (".gitignore", "CACHEDIR.TAG"):
+            (tmp_path / mark).unlink()
+            for name in ("v1", "work", "logs", "tools"):
+                text = "*\n" if mark == ".gitignore" else FOREIGN_TAGS["like ours once"]
+                (tmp_path / name / mark).write_text(text)
+        (tmp_path / "logs" / "anything").write_text("")
+        assert self.refused(tmp_path) is None
+
+    def test_a_mark_of_ours_settles_it(self, tmp_path):
+        """Another version of the tool may keep other things there."""
+        used(tmp_path)
+        (tmp_path / "v7").mkdir()
+        (tmp_path / "README").write_text("what CI added")
+        assert self.refused(tmp_path) is None
+
+    def test_the_mark_of_another_tool_does_not(self, tmp_path):
+        (tmp_path / "CACHEDIR.TAG").write_text(FOREIGN_TAGS["mypy"])
+        (tmp_path / "3.13").mkdir()
+        assert "it holds 3.13" in self.refused(tmp_path)
+
+    @pytest.mark.parametrize("name", ["work", "v1", "logs", "tools"])
+    def test_our_names_alone_do_not(self, tmp_path, name):
+        (tmp_path / name / "important").mkdir(parents=True)
+        (tmp_path / name / "important" / "file").write_text("")
+        assert f"it holds {name};" in self.refused(tmp_path)
+
+    def test_a_file_there_is_for_the_build_to_tell(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        assert self.refused(tmp_path / "file") is None
+
+
+def used(root):
+    """Fill a cache with all that it can hold."""
+    filled(root)
+    with workspace(root):
+        pass
+    (make_inside(root, "logs") / "six-python3.13-x86_64.log").write_text("")
+    for name in ("zig-cache", "ziglang-0.17.0"):
+        (make_inside(root, "tools") / name).mkdir()
 
 
 def test_clearing_leaves_running_builds_alone(tmp_path):

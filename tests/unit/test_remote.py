@@ -6,6 +6,7 @@ import hashlib
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest import mock
 
 import pytest
 
@@ -51,6 +52,14 @@ def test_it_is_only_read_unless_writing_was_asked_for(s3, bucket):
     s3.put(bucket, NAME, b"content")
     assert store.get(NAME) == b"content"
     assert store.problem is None
+
+
+def test_what_no_entry_can_be_is_not_fetched(s3, bucket):
+    """Its size is known before its content is; somebody else may write to the bucket."""
+    s3.put(bucket, NAME, b"content")
+    for largest, content in ((7, b"content"), (6, None)):
+        with mock.patch("hatch_lambda.remote.LARGEST", largest):
+            assert Bucket(url=f"s3://{bucket}", may_write=False).get(NAME) == content
 
 
 class Denying(BaseHTTPRequestHandler):
