@@ -89,6 +89,7 @@ def _build(project: Project, source: Source, context: Context) -> Package:
         replace(stage, size=made.main.size) if stage.name in _OF_THE_ZIP else stage for stage in journal.stages
     ]
     run.judge(verify.check_zipped(made.main.size if made.main.sha256 else 0))
+    run.judge(shapes.check_older(ingredients, made))
     return Package(
         tree=tree,
         stages=tuple(journal.stages),

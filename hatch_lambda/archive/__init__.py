@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hatch_lambda.archive.format import Entry, Timestamp
 from hatch_lambda.archive.naming import package_name, packages_in, packages_of
-from hatch_lambda.archive.output import is_zip
+from hatch_lambda.archive.output import is_own_wheel, is_own_zip, is_zip
 from hatch_lambda.archive.pack import Compression, Packed, Packer
 from hatch_lambda.archive.streams import SectionStreams
 from hatch_lambda.archive.writer import (
@@ -42,6 +42,8 @@ __all__ = [
     "Written",
     "content_digest",
     "entries",
+    "is_own_wheel",
+    "is_own_zip",
     "is_whole",
     "is_zip",
     "package_name",

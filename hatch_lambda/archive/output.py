@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from hatch_lambda.errors import ArchiveError, remedy
+from hatch_lambda.archive.read import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_UNIX, _VERSION = 3, 20
+"""What `format` says in every central header."""
+_LONGEST_WHEEL = 1 << 16
 
 
 def is_zip(path: Path) -> bool:
@@ -19,6 +25,34 @@ def is_zip(path: Path) -> bool:
         return False
     with path.open("rb") as stream:
         return stream.read(2) in {b"PK", b""}
+
+
+def is_own_zip(path: Path) -> bool:
+    """Tell whether the zip at *path* is one that a build wrote, by what all of its entries have in common.
+
+    Other tools date each entry as its file is, or add fields of theirs.
+    """
+    try:
+        with opened(path) as archive:
+            entries = archive.infolist()
+    except ArchiveError:
+        return False
+    return len({entry.date_time for entry in entries}) <= 1 and all(
+        (entry.create_system, entry.create_version, entry.extra) == (_UNIX, _VERSION, b"") for entry in entries
+    )
+
+
+def is_own_wheel(path: Path) -> bool:
+    """Tell whether the wheel at *path* is one that a build wrote: it says so itself."""
+    try:
+        with opened(path) as archive:
+            wheels = [entry for entry in archive.infolist() if re.fullmatch(r"[^/]+\.dist-info/WHEEL", entry.filename)]
+            return any(
+                entry.file_size <= _LONGEST_WHEEL and b"\nGenerator: hatch-lambda " in archive.read(entry)
+                for entry in wheels
+            )
+    except ArchiveError:
+        return False
 
 
 def refuse_strangers(output: Path) -> None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, cast
 
 from hatch_lambda import archive
 from hatch_lambda.shapes.files import remove
-from hatch_lambda.shapes.places import made_here, output_of
+from hatch_lambda.shapes.places import check_older, made_here, output_of
 from hatch_lambda.shapes.product import Ingredients, Product, described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["Ingredients", "Product", "made_here", "make", "output_of", "remove"]
+__all__ = ["Ingredients", "Product", "check_older", "made_here", "make", "output_of", "remove"]
 
 _MODULES = ("layer", "directory", "wheel", "nested")
 

@@ -4,35 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
+import re
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hatch_lambda import signals
-from hatch_lambda.archive import is_zip
+from hatch_lambda.archive import is_own_wheel, is_own_zip, is_zip
 from hatch_lambda.errors import ArchiveError, remedy
+import msgspec
+
+from hatch_lambda.decoding import from_json
 from hatch_lambda.report import Artifact
-from hatch_lambda.workspace import remove_tree
+from hatch_lambda.workspace import NotRegularError, beside, is_folder, open_regular, remove_tree, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _SHOWN = 3
+_BY_PYTHON = re.compile(r"(^|/)__pycache__/[^/]+\.(pyc(\.[0-9]+)?|nb[ci])$")
+"""What Python, and numba, adds to a folder when it runs what is there."""
+_LONGEST_LISTING = 1 << 26
+_LONGEST_INPUT = 1 << 20
+_PUBLISHING = {"LayerName", "CompatibleRuntimes", "CompatibleArchitectures"}
+_PERMITTING = {"LayerName", "StatementId", "Action", "Principal"}
+"""Keys of what the shape `layer` writes: to publish a layer, and to let an account use it."""
 
 
 def write_text(kind: str, path: Path, text: str) -> Artifact:
     """Write *text* to *path*, which holds the old content or the new at any time, and describe it."""
     content = text.encode("utf-8", "surrogateescape")
-    temporary = _beside(path, "tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        replace_file(path, content)
     except OSError as error:
         raise _unwritable(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     sha256 = hashlib.sha256(content).hexdigest()
     return Artifact(kind=kind, path=path, size=len(content), unzipped=len(content), sha256=sha256)
 
@@ -46,11 +52,12 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     there is none for a moment.
     """
     old = _require_ours(folder)
-    new, gone, listing = _beside(folder, "tmp"), _beside(folder, "old.tmp"), listing_of(folder)
+    new, gone, listing = beside(folder, "tmp"), beside(folder, "old.tmp"), listing_of(folder)
     try:
         new.mkdir(parents=True)
         yield new
         names = sorted(_files(new))
+        _require_ours(folder)  # a build takes a while, and somebody may have worked there
         write_text("listing", listing, _lines({*old, *names}))
         with signals.Shield():
             _swap(folder, new, gone)
@@ -81,19 +88,36 @@ def listing_of(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.hatch-lambda")
 
 
-def is_ours(path: Path) -> bool:
+def is_ours(path: Path, *, named: bool) -> bool:
     """Tell whether *path*, which has the name of a package, is what a build made, or began to make.
 
-    A folder is, if it holds nothing but what a build put there, and what Python adds when it runs that.
+    A folder is, if it holds nothing but what a build put there, and what Python adds when it runs that. A name that
+    the user gave (*named*) may be anything's, so the content has to tell; one with version and target is enough for
+    a zip.
     """
-    if path.is_dir() and not path.is_symlink():
+    if is_folder(path):
         return path.name.endswith(".tmp") or (listing_of(path).is_file() and not _strangers(path))
-    return path.suffix in {".json", ".whl", ".tmp"} or (path.suffix == ".zip" and is_zip(path))
+    if path.is_symlink() or not path.is_file():
+        return False
+    if path.suffix == ".zip":
+        return is_zip(path) and (not named or path.stat().st_size == 0 or is_own_zip(path))
+    if path.suffix == ".whl":
+        return is_own_wheel(path)
+    return path.suffix == ".tmp" or (path.suffix == ".json" and _is_layer_input(path))
+
+
+def require_ours(paths: Iterable[Path], *, named: bool) -> None:
+    """Raise ArchiveError where one of *paths*, at which a build is about to write, is there and none of a build's."""
+    for path in paths:
+        if os.path.lexists(path) and not is_ours(path, named=named):
+            raise ArchiveError(
+                f"{path}: no build made this; it was left as it is", hint="remove it, or name another with `output`"
+            )
 
 
 def remove(path: Path) -> None:
     """Remove a file that a build made, or a folder with its listing."""
-    if path.is_dir() and not path.is_symlink():
+    if is_folder(path):
         remove_tree(path)
         listing_of(path).unlink(missing_ok=True)
     else:
@@ -116,14 +140,25 @@ def _require_ours(folder: Path) -> list[str]:
 
 def _strangers(folder: Path) -> list[str]:
     listed = set(_listed(folder))
-    return [name for name in sorted(_files(folder)) if name not in listed and "__pycache__" not in name.split("/")]
+    return [name for name in sorted(_files(folder)) if name not in listed and not _BY_PYTHON.search(name)]
 
 
 def _listed(folder: Path) -> list[str]:
     try:
-        return listing_of(folder).read_text(encoding="utf-8", errors="surrogateescape").split("\0")
-    except FileNotFoundError:
+        with open_regular(listing_of(folder)) as stream:
+            return stream.read(_LONGEST_LISTING).decode("utf-8", "surrogateescape").split("\0")
+    except (FileNotFoundError, NotRegularError):
         return []
+
+
+def _is_layer_input(path: Path) -> bool:
+    """Tell whether the file at *path* is what the shape `layer` writes for ``aws lambda``."""
+    try:
+        with open_regular(path) as stream:
+            document = from_json(stream.read(_LONGEST_INPUT), dict[str, Any])
+    except (OSError, msgspec.MsgspecError):
+        return False
+    return document.keys() >= _PUBLISHING or document.keys() >= _PERMITTING
 
 
 def _lines(names: Iterable[str]) -> str:
@@ -131,13 +166,10 @@ def _lines(names: Iterable[str]) -> str:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    for directory, _, names in os.walk(folder):
-        for name in names:
+    """Yield the paths of all that is no folder; a link to one is none."""
+    for directory, folders, names in os.walk(folder):
+        for name in (*names, *(inner for inner in folders if not is_folder(Path(directory, inner)))):
             yield Path(directory, name).relative_to(folder).as_posix()
-
-
-def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{ending}")
 
 
 def _unwritable(path: Path, error: OSError) -> ArchiveError:

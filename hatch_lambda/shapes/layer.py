@@ -10,7 +10,7 @@ from hatch_lambda import archive, verify
 from hatch_lambda.model import Finding, Severity, Tree
 from hatch_lambda.shapes.cohesion import PROJECT, clusters
 from hatch_lambda.shapes.directories import with_directories
-from hatch_lambda.shapes.files import write_text
+from hatch_lambda.shapes.files import require_ours, write_text
 from hatch_lambda.shapes.product import Ingredients, Product, described
 
 if TYPE_CHECKING:
@@ -34,9 +34,13 @@ def make_layer(ingredients: Ingredients) -> Product:
     ingredients.judge(_torn(groups))
     settings = ingredients.project.settings.layer
     spread = _spread(groups, ingredients.dependencies, settings.split)
+    marks = [f"-{number}" if len(spread) > 1 else "" for number in range(1, len(spread) + 1)]
+    require_ours(
+        (path for mark in marks for path in _outputs(ingredients, mark)),
+        named=ingredients.project.settings.output is not None,
+    )
     artifacts: list[Artifact] = []
-    for number, chosen in enumerate(spread, start=1):
-        mark = f"-{number}" if len(spread) > 1 else ""
+    for mark, chosen in zip(marks, spread, strict=True):
         artifact = _write_layer(ingredients, chosen, ingredients.beside(f"-layer{mark}.zip"))
         artifacts.append(artifact)
         ingredients.judge(verify.check_zipped(artifact.size, artifact.path.name))
@@ -50,6 +54,22 @@ def make_layer(ingredients: Ingredients) -> Product:
         written = archive.write_packed(packed, ingredients.output, ingredients.timestamp)
         main = described("function", written, unzipped=ingredients.own.size)
     return Product(main=main, others=tuple(artifacts))
+
+
+def _outputs(ingredients: Ingredients, mark: str) -> Iterator[Path]:
+    """Yield where a layer goes, and what AWS has to be told about it."""
+    yield ingredients.beside(f"-layer{mark}.zip")
+    yield ingredients.beside(f"-layer{mark}.json")
+    for account in ingredients.project.settings.layer.allowed_accounts:
+        yield _permission(ingredients, mark, account)
+
+
+def _permission(ingredients: Ingredients, mark: str, account: str) -> Path:
+    return ingredients.beside(f"-layer{mark}-permission-{_whom(account)}.json")
+
+
+def _whom(account: str) -> str:
+    return "everyone" if account == "*" else account
 
 
 def _write_layer(ingredients: Ingredients, chosen: frozenset[str], output: Path) -> Artifact:
@@ -78,15 +98,13 @@ def _write_inputs(ingredients: Ingredients, mark: str) -> Iterator[Artifact]:
         publish["LicenseInfo"] = settings.license_info
     yield _write_json(publish, "layer-input", ingredients.beside(f"-layer{mark}.json"))
     for account in settings.allowed_accounts:
-        whom = "everyone" if account == "*" else account
         permission = {
             "LayerName": name,
-            "StatementId": f"account-{whom}",
+            "StatementId": f"account-{_whom(account)}",
             "Action": "lambda:GetLayerVersion",
             "Principal": account,
         }
-        path = ingredients.beside(f"-layer{mark}-permission-{whom}.json")
-        yield _write_json(permission, "permission-input", path)
+        yield _write_json(permission, "permission-input", _permission(ingredients, mark, account))
 
 
 def _write_json(document: dict[str, Any], kind: str, path: Path) -> Artifact:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hatch_lambda import archive
 from hatch_lambda.errors import machine_errors
+from hatch_lambda.model import Finding, Severity
 from hatch_lambda.shapes.files import is_ours
+from hatch_lambda.shapes.wheel import wheel_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from hatch_lambda.project import Project
+    from hatch_lambda.shapes.product import Ingredients, Product
 
 
 def output_of(project: Project, version: str | None, directory: Path | None) -> Path:
@@ -26,8 +31,29 @@ def output_of(project: Project, version: str | None, directory: Path | None) -> 
 @machine_errors()
 def made_here(project: Project, directory: Path) -> list[Path]:
     """Return the packages of *project* that are in *directory* or where ``output`` says, and their leftovers."""
-    made = list(archive.packages_in(directory, project.name))
+    made = [path for path in archive.packages_in(directory, project.name) if is_ours(path, named=False)]
     outputs = [project.settings.output, *(own.get("output") for own in project.settings.functions.values())]
     for output in filter(None, outputs):
-        made += archive.packages_of(project.root / output)
-    return [path for path in dict.fromkeys(made) if is_ours(path)]
+        made += [path for path in archive.packages_of(project.root / output) if is_ours(path, named=True)]
+    return list(dict.fromkeys(made))
+
+
+def check_older(ingredients: Ingredients, product: Product) -> Iterator[Finding]:
+    """Find what older builds of the same package left beside it in another shape: it would be deployed by mistake."""
+    made = {product.main.path, *(artifact.path for artifact in product.others)}
+    named = ingredients.project.settings.output is not None
+    beside = (*archive.packages_of(ingredients.output), wheel_path(ingredients))
+    with suppress(OSError):  # who may not look there has nothing to remove, either
+        older = [
+            path.name
+            for path in beside
+            if path not in made and not path.name.startswith(".") and path.exists() and is_ours(path, named=named)
+        ]
+        if older:
+            yield Finding(
+                code="HL046",
+                severity=Severity.WARNING,
+                message=f"{', '.join(older)}: an older build made this in another shape, and it was left beside the"
+                " package",
+                hint="remove it with `hatch-lambda clean`, and build again",
+            )

@@ -7,10 +7,12 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from hatch_lambda import __version__, archive
+from hatch_lambda.shapes.files import require_ours
 from hatch_lambda.shapes.product import Ingredients, Product, described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from hatch_lambda.archive import Packed
     from hatch_lambda.project import Project
@@ -26,7 +28,8 @@ def make_wheel(ingredients: Ingredients) -> Product:
     name, version = wheel_name(ingredients.project), ingredients.version or "0"
     tag = platform_tag(ingredients.project.target)
     stem = f"{name}-{version}"
-    output = ingredients.output.with_name(f"{stem}-{tag}.whl")
+    output = wheel_path(ingredients)
+    require_ours([output], named=False)
     packer, info = ingredients.packer, f"{stem}.dist-info"
 
     def content() -> Iterator[Packed]:
@@ -45,6 +48,12 @@ def make_wheel(ingredients: Ingredients) -> Product:
     written = archive.write_packed(recorded(), output, ingredients.timestamp)
     size = ingredients.dependencies.size + ingredients.own.size
     return Product(main=described("wheel", written, unzipped=size))
+
+
+def wheel_path(ingredients: Ingredients) -> Path:
+    """Return where the wheel goes: beside where the zip would be."""
+    stem = f"{wheel_name(ingredients.project)}-{ingredients.version or '0'}"
+    return ingredients.output.with_name(f"{stem}-{platform_tag(ingredients.project.target)}.whl")
 
 
 def wheel_name(project: Project) -> str:
