@@ -17,6 +17,7 @@ from hatch_lambda.cache import Cache
 from hatch_lambda.decoding import from_json
 from hatch_lambda.errors import ConfigurationError, MissingToolError, machine_errors
 from hatch_lambda.target import Architecture, Target, runtimes
+from hatch_lambda.workspace import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from hatch_lambda.report.document import Report
 
 DOCUMENT, PAGE, SBOM = "report.json", "report.html", "sbom.cdx.json"
+_SIGNS = {
+    DOCUMENT: b'"generator": "hatch-lambda ',
+    PAGE: b" \xc2\xb7 hatch-lambda</title>",
+    SBOM: b'"bom-ref": "hatch-lambda"',
+}
+"""What each part of a report says of who wrote it."""
+_LONGEST = 1 << 26
 
 
 class Written(Struct, frozen=True, kw_only=True):
@@ -73,6 +81,7 @@ def write_report(
     from hatch_lambda.report.sbom import sbom
 
     earlier = _read(previous or folder / DOCUMENT, must_exist=previous is not None)
+    _refuse_strangers(folder)
     made, path = (None, package) if isinstance(package, Path) else (package, package.path)
     with tempfile.TemporaryDirectory(prefix="hatch-lambda-") as work:
         if made is None:
@@ -120,6 +129,23 @@ def _read(path: Path, *, must_exist: bool) -> Report | None:
         raise ConfigurationError(
             f"{path}: not a report of this version of hatch-lambda: {error}", hint="name another file or folder"
         ) from error
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Raise ConfigurationError where something in *folder* has the name of a part of a report and is none of ours."""
+    for name, sign in _SIGNS.items():
+        path = folder / name
+        try:
+            with open_regular(path) as stream:
+                is_ours = not (content := stream.read(_LONGEST)) or sign in content
+        except FileNotFoundError:
+            continue
+        except OSError:
+            is_ours = False
+        if not is_ours:
+            raise ConfigurationError(
+                f"{path}: hatch-lambda did not write this; it was left as it is", hint="name another folder"
+            )
 
 
 def _environment(target: verify.Told) -> Environment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -271,6 +272,26 @@ def test_a_file_that_is_no_report_is_left_alone(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "report.json"]
     (tmp_path / "report.json").write_text('{"version": 99, "generator": "hatch-lambda 9.0"}')
     assert api.write_report(made, tmp_path).report.comparison is None
+
+
+@pytest.mark.parametrize("previous", [False, True])
+@pytest.mark.parametrize("name", ["report.json", "report.html", "sbom.cdx.json"])
+def test_no_part_of_a_report_takes_the_place_of_anything_else(tmp_path, name, previous):
+    """Other tools have reports and bills of materials, too; one of ours is written over, a link never."""
+    made, options = make_zip(tmp_path / "a.zip", {"a.py": ""}), {}
+    if previous:
+        options["previous"] = api.write_report(made, tmp_path / "before").document
+    theirs = tmp_path / "report" / name
+    theirs.parent.mkdir()
+    for content in ('{"components": [{"name": "hatch-lambda"}]}', "<title>Coverage</title>"):
+        theirs.write_text(content)
+        with pytest.raises(ConfigurationError, match=rf"{re.escape(name)}: (not a report|hatch-lambda did not write)"):
+            api.write_report(made, tmp_path / "report", **options)
+        assert [path.name for path in theirs.parent.iterdir()] == [name]
+        assert theirs.read_text() == content
+    theirs.unlink()
+    api.write_report(made, tmp_path / "report", **options)
+    api.write_report(made, tmp_path / "report", **options)
 
 
 def test_import_times_are_shown_longest_first(tmp_path):
