@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import stat
 import sys
 import threading
 import zlib
@@ -45,7 +46,7 @@ def unpack(archive: str, parent: str = TEMPORARY) -> str:
     *_, length, offset, _ = _END.unpack_from(content, len(content) - _END.size)
     directory = bytes(content[offset : offset + length])
     folder = f"{parent}/hatch-lambda-{zlib.crc32(directory):08x}{zlib.adler32(directory):08x}"
-    if not os.path.isdir(folder):
+    if not _is_own(folder):
         members = sorted(_members(directory))  # the largest are begun first
         try:
             _unpack_once(content, members, folder)
@@ -82,7 +83,7 @@ def _unpack_once(content: memoryview, members: list[Member], folder: str) -> Non
     try:
         os.rename(new, folder)
     except OSError:
-        if not os.path.isdir(folder):
+        if not _is_own(folder):
             raise
         _remove(new)
 
@@ -116,7 +117,7 @@ def _claim(folder: str) -> str:
     own = f"{folder}.{os.getpid()}"
     for name in os.listdir(parent):
         stem, _, process = name.rpartition(".")
-        if stem == base and process.isdigit() and not _is_alive(int(process)):
+        if stem == base and process.isdigit() and not _is_alive(int(process)) and _is_own(f"{parent}/{name}"):
             try:
                 os.rename(f"{parent}/{name}", own)
             except OSError:  # somebody else was quicker, or this process has one by now
@@ -124,6 +125,15 @@ def _claim(folder: str) -> str:
             break
     os.makedirs(own, exist_ok=True)
     return own
+
+
+def _is_own(folder: str) -> bool:
+    """Tell whether *folder* is one of this user, and no link: elsewhere than on Lambda /tmp is everybody's."""
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == getattr(os, "geteuid", int)()
 
 
 def _is_alive(process: int) -> bool:

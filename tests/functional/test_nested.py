@@ -10,6 +10,7 @@ import sys
 import time
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -249,6 +250,21 @@ def test_a_process_that_is_at_work_is_left_alone(inner, expected, parent):
     unpack(str(inner), str(parent))
     assert process.communicate(timeout=300)[0].strip() == str(next(parent.iterdir()))
     assert_whole(parent, expected)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+@pytest.mark.parametrize("ending", ["", ".999999999"], ids=["the folder", "what a dead process began"])
+def test_a_link_in_the_place_of_the_folder_is_not_followed(inner, parent, tmp_path, ending):
+    """Elsewhere than on Lambda anybody can make one in /tmp; nothing is read or written through it."""
+    folder = Path(unpack(str(inner), str(parent)))
+    shutil.rmtree(folder)
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    folder.with_name(folder.name + ending).symlink_to(theirs, target_is_directory=True)
+    with suppress(OSError):
+        assert unpack(str(inner), str(parent)) == str(folder)
+        assert not folder.is_symlink()
+    assert list(theirs.iterdir()) == []
 
 
 def test_a_full_disk_is_told_with_what_is_needed(inner, parent, monkeypatch):
