@@ -50,6 +50,9 @@ DEFAULT_MAX_SIZE = 5_000_000_000
 LARGEST = 1 << 30
 """Bytes of an entry that is read into memory: far more than a function may have. What is larger is not ours."""
 
+_SMALL = 1 << 20
+"""Bytes of a file that is read as it is, for that costs less than to look at its end before."""
+
 _TRAILER = struct.Struct("<8sQ32s")
 _MAGIC = b"hatchlmb"
 _AFTER_PRUNING = 0.8
@@ -328,10 +331,12 @@ def _is_regular(path: Path) -> bool:
 
 
 def _whole(stream: IO[bytes]) -> bytes | None:
-    """Return the content of an entry; None for what does not end as one or is too large, of which little is read."""
-    if not _has_trailer(stream) or (size := stream.tell()) > LARGEST:
-        return None
-    stream.seek(0)
+    """Return the content of an entry; None for what is too large or does not end as one, of which little is read."""
+    size = os.fstat(stream.fileno()).st_size
+    if size > _SMALL:
+        if size > LARGEST or not _has_trailer(stream):
+            return None
+        stream.seek(0)
     return stream.read(size)
 
 

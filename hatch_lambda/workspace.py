@@ -129,6 +129,9 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not _NOBODYS.issuperset(os.listdir(folder)):  # noqa: PTH208 - names are enough
         return
+    if _mark(folder, _TAG) == "":  # what a full disk left of ours says nothing
+        with suppress(OSError):
+            (folder / _TAG).unlink()
     for name, text in _MARKS.items():
         with suppress(OSError), (folder / name).open("xb") as mark:
             mark.write(text.encode("ascii"))
@@ -220,7 +223,7 @@ def open_regular(path: Path) -> Iterator[IO[bytes]]:
     Raises NotRegularError for these, IsADirectoryError for a folder, and OSError.
     """
     _require_regular(path, path.lstat())
-    with open(os.open(path, _READING), "rb") as stream:  # noqa: PTH123 - by its descriptor
+    with open(os.open(path, _READING), "rb", buffering=0) as stream:  # noqa: PTH123 - by its descriptor
         _require_regular(path, os.fstat(stream.fileno()))
         yield stream
 

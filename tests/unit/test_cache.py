@@ -707,6 +707,11 @@ class TestRoot:
         with pytest.raises(ConfigurationError, match=r"^tool\.lambda-slim\.cache-dir: "):
             open_cache({}, Project.read(tmp_path))
 
+    def test_a_mark_that_a_full_disk_left_empty_is_made_again(self, tmp_path):
+        (tmp_path / "CACHEDIR.TAG").write_text("")
+        filled(tmp_path)
+        assert "hatch-lambda" in (tmp_path / "CACHEDIR.TAG").read_text()
+
     @pytest.mark.parametrize("name", [None, ".gitkeep", ".gitignore", ".DS_Store", "lost+found", "CACHEDIR.TAG"])
     def test_an_empty_folder_is_fine(self, tmp_path, name):
         """CI makes one, and systems leave things in it."""
