@@ -156,7 +156,7 @@ def _is_layer_input(path: Path) -> bool:
     try:
         with open_regular(path) as stream:
             document = from_json(stream.read(_LONGEST_INPUT), dict[str, Any])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, RecursionError):
         return False
     return document.keys() >= _PUBLISHING or document.keys() >= _PERMITTING
 

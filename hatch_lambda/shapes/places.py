@@ -32,16 +32,26 @@ def output_of(project: Project, version: str | None, directory: Path | None) -> 
 def made_here(project: Project, directory: Path) -> list[Path]:
     """Return the packages of *project* that are in *directory* or where ``output`` says, and their leftovers."""
     made = [path for path in archive.packages_in(directory, project.name) if is_ours(path, named=False)]
-    outputs = [project.settings.output, *(own.get("output") for own in project.settings.functions.values())]
-    for output in filter(None, outputs):
-        made += [path for path in archive.packages_of(project.root / output) if is_ours(path, named=True)]
+    for output in _outputs(project):
+        made += [path for path in archive.packages_of(output) if is_ours(path, named=True)]
     return list(dict.fromkeys(made))
+
+
+def _outputs(project: Project) -> list[Path]:
+    """Return the paths that the settings name for the zip of *project*, and of each function in its table.
+
+    The settings of a function say nothing of the others.
+    """
+    outputs = [project.settings.output, *(own.get("output") for own in project.table.get("functions", {}).values())]
+    return [project.root / output for output in outputs if output]
 
 
 def check_older(ingredients: Ingredients, product: Product) -> Iterator[Finding]:
     """Find what older builds of the same package left beside it in another shape: it would be deployed by mistake."""
+    project = ingredients.project
     made = {product.main.path, *(artifact.path for artifact in product.others)}
-    named = ingredients.project.settings.output is not None
+    made |= set(_outputs(project.home or project))  # another function may be called after this one
+    named = project.settings.output is not None
     beside = (*archive.packages_of(ingredients.output), wheel_path(ingredients))
     with suppress(OSError):  # who may not look there has nothing to remove, either
         older = [

@@ -142,13 +142,22 @@ def test_a_person_is_told_of_it(project):
 def test_what_others_put_beside_the_package_is_not_named(project, then):
     """The name that the user gave may be the beginning of anything's."""
     api.build(project, output="app.zip", shape=then)
-    for path in (project / "app-layer-1.json", project / "app-layer-2.json", project / "app-layer-3.zip"):
-        path.write_text('{"name": "mine"}')
+    for number, text in enumerate(('{"name": "mine"}', "[]", "mine", "[" * 100_000)):
+        (project / f"app-layer-{number}.json").write_text(text)
+    (project / "app-layer-5.zip").write_text("mine")
     foreign_zip(project / "app-layer-4.zip")
     (project / "app").mkdir()
     (project / "dist").mkdir()
     (project / WHEEL).write_text("mine")
     assert older(api.build(project, output="app.zip", shape=then)) is None
+
+
+def test_another_function_that_is_called_after_this_one_is_no_older_shape(project):
+    with (project / "pyproject.toml").open("a") as settings:
+        settings.write("[tool.lambda-slim.functions]\none.output = 'x.zip'\ntwo.output = 'x-layer.zip'\n")
+    for _ in range(2):
+        built = [package for _, package in api.build_all([project])]
+        assert [older(package) for package in built] == [None, None]
 
 
 def test_another_version_target_or_function_is_no_older_shape(project):
