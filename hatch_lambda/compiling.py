@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _LAYERS = "/opt"
 """Where Lambda unpacks layers."""
-_OTHERWISE = 'set bytecode = "none" in [tool.lambda-slim]: then every cold start compiles what it imports'
 
 
 class Bytecode(Struct, frozen=True, kw_only=True):
@@ -101,7 +100,7 @@ def _find(settings: Settings, runtime: Runtime, context: Context, cwd: Path) -> 
     version = _wanted(settings, runtime)
     found = interpreter.find(version, context.uv, context.cache, cwd=cwd)
     if found is None:
-        raise interpreter.missing(version, f"to compile modules for {runtime.name} with", _OTHERWISE)
+        raise interpreter.missing(version, f"to compile modules for {runtime.name} with", bytecode.WITHOUT)
     return Bytecode(policy=_policy(settings, found.version), executable=found.path)
 
 

@@ -8,7 +8,19 @@ from hatch_lambda.bytecode.plan import BytecodePolicy, Compilation, plan
 from hatch_lambda.lazy import exports
 
 if TYPE_CHECKING:
-    from hatch_lambda.bytecode.stage import NOT_PYTHON, REASON, RULE, Compiler, compile_tree
+    from hatch_lambda.bytecode.stage import NOT_PYTHON, REASON, RULE, WITHOUT, Compiler, compile_tree
 
-__all__ = ["NOT_PYTHON", "REASON", "RULE", "BytecodePolicy", "Compilation", "Compiler", "compile_tree", "plan"]
-__getattr__ = exports(__name__, dict.fromkeys(("NOT_PYTHON", "REASON", "RULE", "Compiler", "compile_tree"), "stage"))
+__all__ = [
+    "NOT_PYTHON",
+    "REASON",
+    "RULE",
+    "WITHOUT",
+    "BytecodePolicy",
+    "Compilation",
+    "Compiler",
+    "compile_tree",
+    "plan",
+]
+__getattr__ = exports(
+    __name__, dict.fromkeys(("NOT_PYTHON", "REASON", "RULE", "WITHOUT", "Compiler", "compile_tree"), "stage")
+)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache as memoized
 from itertools import groupby
 from pathlib import Path
@@ -15,10 +17,11 @@ import msgspec
 from msgspec import Struct
 
 from hatch_lambda.batches import batches
+from hatch_lambda.bytecode import worker
 from hatch_lambda.bytecode.plan import plan
 from hatch_lambda.cache import digest
 from hatch_lambda.decoding import from_msgpack
-from hatch_lambda.errors import CommandError
+from hatch_lambda.errors import CommandError, HatchLambdaError
 from hatch_lambda.model import Change, File, Finding, Severity, Stage, Tree
 from hatch_lambda.process import run
 
@@ -35,8 +38,11 @@ NOT_COMPILED = "HL022"
 NOT_PYTHON = "HL113"
 """For modules of the project itself: nobody but its owner can mend them."""
 
+WITHOUT = 'set bytecode = "none" in [tool.lambda-slim]: then every cold start compiles what it imports'
+"""How to do without."""
+
 _KIND = "bytecode"
-_WORKER = Path(__file__).with_name("worker.py")
+_WORKER = Path(worker.__file__)
 _SMALLEST_BATCH, _LARGEST_BATCH = 1 << 19, 1 << 22
 """Bytes of source that one process gets: many times what its start costs, and little enough to see progress."""
 
@@ -59,6 +65,8 @@ class _Module(Struct, frozen=True, kw_only=True):
 
     compilation: Compilation
     sha256: str
+    state: tuple[int, ...]
+    """What changes when somebody edits it."""
     destination: Path
 
 
@@ -141,11 +149,26 @@ def _read(compilations: Sequence[Compilation], compiler: Compiler) -> list[_Modu
 
     def read(number: int) -> _Module:
         compilation = compilations[number]
+        state = _state(compilation)
         sha256 = hashlib.sha256(compilation.source.source.read_bytes()).hexdigest()
-        return _Module(compilation=compilation, sha256=sha256, destination=folder / f"{number}.pyc")
+        return _Module(compilation=compilation, sha256=sha256, state=state, destination=folder / f"{number}.pyc")
 
     with ThreadPoolExecutor(max_workers=compiler.jobs) as pool:
         return list(pool.map(read, range(len(compilations))))
+
+
+def _state(compilation: Compilation) -> tuple[int, ...]:
+    status = compilation.source.source.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _refuse_edited(modules: Iterable[_Module]) -> None:
+    """Raise HatchLambdaError for a module that is not what it was: its bytecode is that of who knows which text."""
+    for module in modules:
+        if _state(module.compilation) != module.state:
+            raise HatchLambdaError(
+                f"{module.compilation.source.source}: somebody changed it while it was compiled", hint="build again"
+            )
 
 
 def _compiled(modules: Sequence[_Module], policy: BytecodePolicy, compiler: Compiler) -> list[str | None]:
@@ -163,6 +186,7 @@ def _compiled(modules: Sequence[_Module], policy: BytecodePolicy, compiler: Comp
         portions = list(_batches(missing, compiler.jobs))
         for found in pool.map(lambda batch: _run(batch, policy, compiler), portions):
             reasons |= found
+        _refuse_edited(missing)
         new = [key for key, found in known.items() if found is None]
         list(pool.map(lambda key: _keep(key, packs[key], reasons, compiler.cache), new))
     return [reasons[module.destination] for module in modules]
@@ -201,7 +225,8 @@ def _kept(key: str, pack: Sequence[_Module], compiler: Compiler) -> dict[Path, s
         return None
     for module, result in zip(pack, results, strict=True):
         if result.reason is None:
-            module.destination.write_bytes(result.content)
+            with _naming(module.destination):
+                module.destination.write_bytes(result.content)
     compiler.progress.advance(len(pack))
     return {module.destination: result.reason for module, result in zip(pack, results, strict=True)}
 
@@ -229,17 +254,8 @@ def _batches(modules: Sequence[_Module], jobs: int) -> Iterator[list[_Module]]:
 
 
 def _run(batch: Sequence[_Module], policy: BytecodePolicy, compiler: Compiler) -> dict[Path, str | None]:
-    """Compile *batch* in one process; where that dies of a module, find out of which."""
-    try:
-        reasons = _start(batch, policy, compiler)
-    except CommandError as error:
-        if not batch:
-            raise
-        if len(batch) == 1:
-            _run([], policy, compiler)  # not the module's fault if even this fails
-            return {batch[0].destination: f"its compiler ended with exit code {error.returncode}"}
-        middle = len(batch) // 2
-        return _run(batch[:middle], policy, compiler) | _run(batch[middle:], policy, compiler)
+    """Compile *batch* in one process. Raises HatchLambdaError where that does not come to its end."""
+    reasons = _start(batch, policy, compiler)
     compiler.progress.advance(len(batch))
     return reasons
 
@@ -256,13 +272,56 @@ def _start(batch: Sequence[_Module], policy: BytecodePolicy, compiler: Compiler)
             )
             for module in batch
         ]
-        order.write_text(json.dumps(modules), encoding="ascii")
+        with _naming(order):
+            order.write_text(json.dumps(modules), encoding="ascii")
         # Neither the host's variables nor its packages have a say; and a set of texts has one order.
         environment = {name: value for name, value in compiler.environment.items() if not name.startswith("PYTHON")}
-        run(
-            [str(compiler.executable), "-S", "-s", "-B", str(_WORKER), str(order)],
-            cwd=compiler.work,
-            environment={**environment, "PYTHONHASHSEED": "0"},
-        )
-        reasons = json.loads(Path(folder, "batch.done").read_bytes())
+        done = Path(folder, "batch.done")
+        try:
+            run(
+                [str(compiler.executable), "-S", "-s", "-B", str(_WORKER), str(order)],
+                cwd=compiler.work,
+                environment={**environment, "PYTHONHASHSEED": "0"},
+            )
+        except CommandError as error:
+            finished = len(done.read_bytes().splitlines()) if done.is_file() else 0
+            raise _ended(error, batch[min(finished, len(batch) - 1)], compiler) from error
+        reasons = [json.loads(line) for line in done.read_bytes().splitlines()]
     return {module.destination: reason for module, reason in zip(batch, reasons, strict=True)}
+
+
+def _ended(error: CommandError, module: _Module, compiler: Compiler) -> HatchLambdaError:
+    """Return the error for a compiler that ended while it was at *module*, which is not said to be the reason.
+
+    Whether it ends so again is nobody's knowledge: so it is no result, and not kept.
+    """
+    last = (error.output.strip().splitlines() or [""])[-1]
+    path = module.compilation.source.path
+    if error.returncode < 0:
+        fact = f"was killed by {_signal(-error.returncode)}"
+        hint = f"if this machine has too little memory, add some; or {WITHOUT}"
+    elif error.returncode == worker.NO_MEMORY:
+        fact, hint = "has too little memory here", f"add some; or {WITHOUT}"
+    elif error.returncode == worker.NO_FILE:
+        fact, hint = f"cannot go on: {last}", f"free some space there; or {WITHOUT}"
+    else:
+        fact = f"failed with exit code {error.returncode}{f': {last}' if last else ''}"
+        hint = f'`patterns = ["{path}"]` leaves the module out; or {WITHOUT}'
+    return HatchLambdaError(f"{path}: {compiler.executable}, which compiles it, {fact}", hint=hint)
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let an error of the system, which is silent about who was written to, name *path*."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise

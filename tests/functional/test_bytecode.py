@@ -361,31 +361,168 @@ def test_none_wants_no_interpreter(bench, monkeypatch):
     assert not any(name.endswith(".pyc") for name in bench.files(bytecode="none"))
 
 
-@pytest.mark.skipif(os.name != "posix", reason="the interpreter is a shell script")
-def test_a_module_that_kills_its_compiler_is_found_among_the_others(tmp_path, python313):
-    program = tmp_path / "python"
-    program.write_text(f'#!/bin/sh\ngrep -q deadly "$5" && kill -9 $$\nexec {python313.path} "$@"\n')
-    program.chmod(0o755)
-    files = []
-    for number in range(7):
-        source = tmp_path / f"source{number}"
-        source.write_text(f"X = {number}\n")
-        files.append(File(path="deadly.py" if number == 4 else f"m{number}.py", source=source, size=6))
-    policy = bytecode.BytecodePolicy(layout="only", optimize=0, interpreter=python313.version)
-    compiler = bytecode.Compiler(
-        executable=program,
-        environment=os.environ,
-        cache=Cache(root=None),
-        progress=Silent(),
-        jobs=2,
-        work=tmp_path,
+POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="the interpreter is a shell script")
+
+
+class Bare:
+    """The stage alone, with modules of which each may be what it likes, and a cache."""
+
+    def __init__(self, folder, python):
+        self.folder = folder
+        self.python = python
+        self.program = Path(python.path)
+        self.cache = Cache(root=folder / "cache")
+
+    def file(self, path, text):
+        source = self.folder / f"source-{path}"
+        source.write_text(text)
+        return File(path=path, source=source, size=len(text))
+
+    def compile(self, *files, **others):
+        """Return each path's content, and the findings."""
+        compiler = bytecode.Compiler(
+            executable=self.program,
+            environment=os.environ,
+            cache=self.cache,
+            progress=Silent(),
+            jobs=2,
+            work=self.folder,
+            **others,
+        )
+        policy = bytecode.BytecodePolicy(layout="only", optimize=0, interpreter=self.python.version)
+        tree, _, findings = bytecode.compile_tree(Tree.of(files), policy, compiler)
+        return {file.path: file.source.read_bytes() for file in tree}, [(one.path, one.message) for one in findings]
+
+    def through(self, script):
+        """Let a *script* of the shell start the interpreter."""
+        self.program = self.folder / "python"
+        self.program.write_text(f'#!/bin/sh\n{script}\nexec {self.python.path} "$@"\n')
+        self.program.chmod(0o755)
+
+    def undisturbed(self):
+        self.program = Path(self.python.path)
+
+    @property
+    def kept(self):
+        return sum(entry.kind == "bytecode" for entry in self.cache.entries())
+
+
+@pytest.fixture
+def bare(tmp_path, python):
+    return Bare(tmp_path, python)
+
+
+@pytest.fixture
+def bare313(tmp_path, python313):
+    return Bare(tmp_path, python313)
+
+
+MANY = "".join(f"def f{number}(a, b={number}):\n    return a + b\n" for number in range(8_000))
+"""A module that takes 60 MB of memory to compile."""
+
+DISTURBANCES = {
+    "killed": ("kill -9 $$", r"many\.py: .*python, which compiles it, was killed by SIGKILL", "memory"),
+    "failed": ("echo 'it is Sunday' >&2; exit 3", r"failed with exit code 3: it is Sunday", "leaves the module out"),
+    "too large a file": ("trap '' XFSZ; ulimit -f 100", r"many\.py: .*: /.*\.pyc: File too large", "free some space"),
+}
+
+
+def check_disturbed(bare, script, fact, remedy):
+    files = [*(bare.file(f"m{number}.py", f"X = {number}\n") for number in range(3)), bare.file("many.py", MANY)]
+    bare.through(script)
+    with pytest.raises(HatchLambdaError, match=fact) as caught:
+        bare.compile(*files)
+    assert remedy in caught.value.hint
+    assert 'bytecode = "none"' in caught.value.hint
+    assert bare.kept == 0
+    bare.undisturbed()
+    content, findings = bare.compile(*files)
+    assert findings == []
+    assert sorted(content) == ["m0.pyc", "m1.pyc", "m2.pyc", "many.pyc"]
+    assert len(content["many.pyc"]) > len(MANY)
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("disturbance", DISTURBANCES)
+def test_a_compiler_that_does_not_come_to_its_end_fails_the_build_and_nothing_of_it_is_kept(bare313, disturbance):
+    """It says nothing about the module: left out, every later build had the wrong bytes."""
+    check_disturbed(bare313, *DISTURBANCES[disturbance])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit is not kept")
+def test_too_little_memory_is_no_fault_of_the_module_in_any_version(bare):
+    """Before 3.12 nothing but that there is plenty tells it from a parser whose stack is full."""
+    check_disturbed(bare, "ulimit -v 120000", r"many\.py: .* has too little memory here", "add some")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_a_full_disk_is_told_with_the_file_and_nothing_of_it_is_kept(bare313):
+    full = bare313.folder / "full.py"
+    full.write_text(
+        "import json, os, sys\n"
+        "for *_, destination in json.load(open(sys.argv[-1])):\n"
+        "    if not os.path.lexists(destination): os.symlink('/dev/full', destination)\n"
     )
-    tree, _, findings = bytecode.compile_tree(Tree.of(files), policy, compiler)
-    assert [(found.path, found.code) for found in findings] == [("deadly.py", "HL022")]
-    assert [file.path for file in tree] == ["deadly.py", *(f"m{number}.pyc" for number in (0, 1, 2, 3, 5, 6))]
-    program.write_text("#!/bin/sh\nexit 1\n")
-    with pytest.raises(HatchLambdaError):
-        bytecode.compile_tree(Tree.of(files), policy, compiler)
+    bare313.through(f'{bare313.python.path} {full} "$@"')
+    with pytest.raises(HatchLambdaError, match=r"m\.py: .* cannot go on: /.*\.pyc: No space left on device") as caught:
+        bare313.compile(bare313.file("m.py", "X = 1\n"))
+    assert "free some space there" in caught.value.hint
+    assert bare313.kept == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_a_disk_that_is_full_before_anything_is_compiled_is_told_with_the_file(bare313, monkeypatch):
+    monkeypatch.setattr(Path, "write_text", lambda *_, **__: Path("/dev/full").write_bytes(bytes(1)))
+    file = File(path="m.py", source=Path(os.devnull), size=0)
+    with pytest.raises(OSError, match=r"No space left on device: '/.*batch'"):
+        bare313.compile(file)
+
+
+DEEP = {
+    "parser": f"X = {'-' * 7000}1\n",
+    "branches": "if a: pass\n" + "elif b: pass\n" * 7000,
+    "compiler": f"X = {'+'.join('a' * 20_000)}\n",
+    "brackets": f"X = {'(' * 300}{')' * 300}\n",
+    "number": f"X = {'1' * 6000}\n",
+    "zero": "X = 1\0\n",
+    "encoding": "# coding: nothing-of-that-kind\n",
+}
+
+
+def test_what_is_wrong_with_a_module_itself_is_a_result_that_is_kept(bare, monkeypatch):
+    """Among it what a parser whose stack is full calls, in every version, a MemoryError."""
+    files = [bare.file("good.py", "X = 1\n"), *(bare.file(f"{name}.py", text) for name, text in DEEP.items())]
+    content, findings = bare.compile(*files)
+    assert [path for path, _ in findings] == sorted(f"{name}.py" for name in DEEP)
+    assert "good.pyc" in content
+    assert "nested too deeply for the parser" in dict(findings)["parser.py"]
+    monkeypatch.setattr(stage, "run", lambda arguments, **_: pytest.fail(f"{arguments} was run"))
+    assert bare.compile(*files) == (content, findings)
+
+
+@POSIX_ONLY
+def test_how_deep_a_module_may_be_does_not_depend_on_the_stack_that_a_shell_allows(bare):
+    deep = [f"X = {'-' * depth}1\n" for depth in (900, 2900, 5900)] + ["if a: pass\n" + "elif b: pass\n" * 2900]
+    files = [bare.file(f"m{number}.py", text) for number, text in enumerate(deep)]
+    expected = bare.compile(*files)
+    bare.cache.clear()
+    bare.through("ulimit -s 256")
+    assert bare.compile(*files) == expected
+
+
+def test_what_was_edited_while_it_was_compiled_is_neither_shipped_nor_kept(bare313, monkeypatch):
+    """Its bytecode would be kept as that of the text which it was before."""
+    file = bare313.file("m.py", "X = 1\n")
+    start = stage._start
+
+    def edited(*arguments):
+        file.source.write_text("X = 12\n")
+        return start(*arguments)
+
+    monkeypatch.setattr(stage, "_start", edited)
+    with pytest.raises(HatchLambdaError, match=r"source-m\.py: somebody changed it while it was compiled"):
+        bare313.compile(file)
+    assert bare313.kept == 0
 
 
 def folder_of(bench):
