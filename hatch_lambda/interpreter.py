@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -31,6 +32,12 @@ _KIND, _MISSING = "interpreters", "no-interpreters"
 
 _SECONDS, _SECONDS_OF_UV, _SECONDS_TO_FETCH = 10.0, 60.0, 600.0
 """How long one interpreter may take to say what it is, uv to ask all that it finds, and uv to fetch one."""
+
+_OF_THE_SEARCH = re.compile(r"UV_(?:NO_)?(?:MANAGED_)?PYTHON(?!_DOWNLOADS)\w*")
+"""Variables that let uv see other interpreters."""
+
+_EXE = ".exe" if os.name == "nt" else ""
+_T = TypeVar("_T")
 
 _QUERY = """
 import json, platform, sys
@@ -80,25 +87,28 @@ class _Listed(msgspec.Struct, frozen=True):
 def find(wanted: str, uv: Uv, cache: Cache, *, cwd: Path, download: bool = True) -> Interpreter | None:
     """Return a CPython of the version *wanted* (``3.13``, or exactly ``3.13.7``); None where there is none.
 
-    With *download*, uv fetches one that is not there, as far as its configuration allows. What was found is
-    remembered for as long as the file of the interpreter stays as it is; and that there is none, for as long as
-    nothing came to the places where one would be.
+    With *download*, uv fetches one that is not there, as far as its configuration allows. What was found, or that there
+    is none, is remembered for as long as the same interpreters are where they would be; but not where one of them, or
+    uv, did not answer: the next time it may.
     """
-    key = digest(wanted)
+    key = _key(wanted, uv)
     found = _remembered(cache, key)
     if found is not None:
         return found
-    nowhere = digest(wanted, uv.executable, _places(uv))
-    if not download and cache.get(_MISSING, nowhere) is not None:
+    if not download and cache.get(_MISSING, key) is not None:
         return None
-    found, in_time = _usable(wanted, uv, cwd)
+    search = _Search(wanted=wanted, uv=uv, cwd=cwd)
+    found = search.usable()
     if found is None and download:
-        found = _fetched(wanted, uv, cwd)
+        found = search.fetched()
+        key = _key(wanted, uv)
+    if search.unanswered:
+        return found
     if found is not None:
         known = _Known(path=str(found.path), version=found.version, state=_state(found.path))
         cache.put(_KIND, key, msgspec.json.encode(known))
-    elif not download and in_time:
-        cache.put(_MISSING, nowhere, b"")
+    elif not download:
+        cache.put(_MISSING, key, b"")
     return found
 
 
@@ -107,10 +117,10 @@ def nearby(wanted: str, uv: Uv, cache: Cache) -> Path | None:
 
     It is for what any patch release does for, and is not asked whether it is what it is said to be.
     """
-    if (remembered := _remembered(cache, digest(wanted))) is not None:
+    if (remembered := _remembered(cache, _key(wanted, uv))) is not None:
         return remembered.path
     fitting = [(_numbers(version), path) for version, path in _at_hand(wanted, uv) if _fits(version, wanted)]
-    return Path(max(fitting)[1]) if fitting else None
+    return max(fitting)[1] if fitting else None
 
 
 def missing(wanted: str, purpose: str, otherwise: str) -> MissingToolError:
@@ -139,91 +149,106 @@ def _state(path: Path) -> tuple[int, ...]:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def _places(uv: Uv) -> list[tuple[str, int]]:
-    """Return the folders in which interpreters appear, and when something last came or went there."""
+def _key(wanted: str, uv: Uv) -> str:
+    """Return a digest of what decides which interpreter is found: what lies where one would be, and how uv looks.
+
+    Where a file lies is no part of it, so that a virtual environment more or less, which links to the same, changes
+    nothing.
+    """
+    minor = _minor(wanted)
+    folders = [Path(folder) for folder in uv.environment.get("PATH", "").split(os.pathsep) if folder]
+    installed = [folder / f"{name}{_EXE}" for folder in folders for name in (f"python{minor}", "python3", "python")]
+    for folder in _folders_of_uv(uv):
+        installed += (
+            *folder.glob(f"cpython-{minor}.*/bin/python{minor}"),
+            *folder.glob(f"cpython-{minor}.*/python.exe"),
+        )
+    installed += (path for _, path in _at_hand(wanted, uv))
+    states = set()
+    for path in installed:
+        with suppress(OSError):
+            states.add(_state(path))
+    options = sorted((name, value) for name, value in uv.environment.items() if _OF_THE_SEARCH.fullmatch(name))
+    return digest(wanted, uv.executable, sorted(states), options)
+
+
+def _folders_of_uv(uv: Uv) -> Iterator[Path]:
+    """Yield where uv puts the interpreters that it fetches."""
     home = Path(uv.environment.get("HOME") or uv.environment.get("USERPROFILE") or "")
     data = Path(uv.environment.get("XDG_DATA_HOME") or home / ".local" / "share")
-    folders = [
-        *filter(None, uv.environment.get("PATH", "").split(os.pathsep)),
-        uv.environment.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python",
-        Path(uv.environment.get("APPDATA") or data, "uv", "data", "python"),
-        Path(uv.environment.get("PYENV_ROOT") or home / ".pyenv", "versions"),
-        *(sys.executable, uv.environment.get("VIRTUAL_ENV", sys.prefix)),
-    ]
-    found = []
-    for folder in folders:
-        with suppress(OSError):
-            found.append((str(folder), Path(folder).stat().st_mtime_ns))
-    return found
+    yield Path(uv.environment.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python")
+    yield Path(uv.environment.get("APPDATA") or data, "uv", "data", "python")
 
 
-def _usable(wanted: str, uv: Uv, cwd: Path) -> tuple[Interpreter | None, bool]:
-    """Return the newest on this machine that is what it is said to be, and whether all had time to say so."""
-    found: dict[str, str] = {}
-    in_time = True
-    try:
-        for version, path in _candidates(wanted, uv, cwd):
-            if _fits(version, wanted):
-                found[path] = version  # noqa: PERF403 - those before one that hangs count
-    except TooSlowError:  # uv asks every one that is on PATH
-        in_time = False
-    for path in sorted(found, key=lambda path: (_numbers(found[path]), path), reverse=True):
-        try:
-            interpreter = _asked([path], wanted, uv, cwd)
-        except TooSlowError:
-            in_time = False
-            continue
-        if interpreter is not None:
-            return interpreter, in_time
-    return None, in_time
+class _Search(Struct, kw_only=True):
+    """A search among what is on this machine."""
 
+    wanted: str
+    uv: Uv
+    cwd: Path
+    unanswered: bool = False
+    """Whether somebody who was asked did not answer: it may be the moment's fault."""
 
-def _candidates(wanted: str, uv: Uv, cwd: Path) -> Iterator[tuple[str, str]]:
-    """Yield versions and paths: what is at hand, and what uv lists."""
-    yield from _at_hand(wanted, uv)
-    command = (uv.executable, "python", "list", "--only-installed", "--output-format", "json", wanted)
-    try:
-        listed = ask(command, cwd=cwd, environment=uv.environment, seconds=_SECONDS_OF_UV)
-        for row in from_json(listed or "[]", list[_Listed]):
+    def usable(self) -> Interpreter | None:
+        """Return the newest of those on this machine, each asked whether it is what it is said to be."""
+        found = {path: version for version, path in self._candidates() if _fits(version, self.wanted)}
+        for path in sorted(found, key=lambda path: (_numbers(found[path]), path), reverse=True):
+            interpreter = self._asked([path])
+            if interpreter is not None:
+                return interpreter
+        return None
+
+    def fetched(self) -> Interpreter | None:
+        """Let uv fetch one: it does that to run something, unless its configuration or the network forbids it."""
+        options = ("--no-project", "--no-env-file", "--quiet", "--python", f"cpython@{self.wanted}")
+        return self._asked([self.uv.executable, "run", *options, "--", "python"], _SECONDS_TO_FETCH)
+
+    def _candidates(self) -> Iterator[tuple[str, str]]:
+        """Yield versions and paths: what is at hand, and what uv lists, which no project's configuration restricts."""
+        for version, path in _at_hand(self.wanted, self.uv):
+            yield version, str(path)
+        asked = ("python", "list", "--only-installed", "--output-format", "json", "--no-config", self.wanted)
+        for row in self._answer([self.uv.executable, *asked], list[_Listed], _SECONDS_OF_UV) or ():
             if row.path is not None and row.variant == "default":
                 yield row.version, row.path
-    except msgspec.MsgspecError:  # a uv that does not know this; the others are left
-        return
+
+    def _asked(self, command: list[str], seconds: float | None = None) -> Interpreter | None:
+        """Return the interpreter that *command* starts, by its own word, if it is of the right version and usable."""
+        answer = self._answer([*command, "-I", "-S", "-c", _QUERY], _Answer, seconds or _SECONDS)
+        if answer is None or not (answer.usable and _fits(answer.version, self.wanted)):
+            return None
+        try:
+            path = Path(answer.path)
+            return Interpreter(path=path, version=answer.version) if path.is_file() else None
+        except (ValueError, OSError):  # what answered may be anything
+            return None
+
+    def _answer(self, command: list[str], kind: type[_T], seconds: float) -> _T | None:
+        """Return what a program answers that may be anything; None, noted, where that takes too long or is no answer.
+
+        It may also be a uv that does not know the question; the other interpreters are left.
+        """
+        try:
+            output = ask(command, cwd=self.cwd, environment=self.uv.environment, seconds=seconds)
+            return from_json(output or "", kind)
+        except (TooSlowError, msgspec.MsgspecError):
+            self.unanswered = True
+            return None
 
 
-def _at_hand(wanted: str, uv: Uv) -> Iterator[tuple[str, str]]:
+def _at_hand(wanted: str, uv: Uv) -> Iterator[tuple[str, Path]]:
     """Yield versions and paths: what runs this, and what pyenv has behind its shims."""
-    yield platform.python_version(), sys.executable
+    yield platform.python_version(), Path(sys.executable)
     root = uv.environment.get("PYENV_ROOT") or Path(uv.environment.get("HOME", "")) / ".pyenv"
-    minor, versions = ".".join(wanted.split(".")[:2]), Path(root, "versions")
+    minor, versions = _minor(wanted), Path(root, "versions")
     for name in names_in(versions):
         path = versions / name / "bin" / f"python{minor}"
         if name.startswith(f"{minor}.") and os.access(path, os.X_OK):
-            yield name, str(path)
+            yield name, path
 
 
-def _fetched(wanted: str, uv: Uv, cwd: Path) -> Interpreter | None:
-    """Let uv fetch one: it does that to run something, unless its configuration or the network forbids it."""
-    command = [uv.executable, "run", "--no-project", "--no-env-file", "--quiet", "--python", f"cpython@{wanted}"]
-    try:
-        return _asked([*command, "--", "python"], wanted, uv, cwd, seconds=_SECONDS_TO_FETCH)
-    except TooSlowError:
-        return None
-
-
-def _asked(command: list[str], wanted: str, uv: Uv, cwd: Path, *, seconds: float | None = None) -> Interpreter | None:
-    """Return the interpreter that *command* starts, by its own word, if it is of the version *wanted* and usable.
-
-    It may be anything that has such a name. Raises TooSlowError.
-    """
-    output = ask([*command, "-I", "-S", "-c", _QUERY], cwd=cwd, environment=uv.environment, seconds=seconds or _SECONDS)
-    try:
-        answer = from_json(output or "", _Answer)
-        fits = answer.usable and _fits(answer.version, wanted) and Path(answer.path).is_file()
-    except (msgspec.MsgspecError, ValueError, OSError):
-        return None
-    path = Path(answer.path)
-    return Interpreter(path=path, version=answer.version) if fits else None
+def _minor(wanted: str) -> str:
+    return ".".join(wanted.split(".")[:2])
 
 
 def _fits(version: str, wanted: str) -> bool:

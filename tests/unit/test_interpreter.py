@@ -260,3 +260,81 @@ def test_a_root_of_pyenv_that_cannot_be_read_holds_nothing(tmp_path, cache, kind
     uv = program(tmp_path / "uv", f"""case "$1" in python) echo '[]';; *) exec {fetched};; esac""")
     environment = {"UV": str(uv), "PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYENV_ROOT": str(root)}
     assert found("3.8", Uv.find(environment), cache, tmp_path) == ("fetched", "3.8.3")
+
+
+@POSIX_ONLY
+def test_a_newer_release_that_comes_later_is_taken(tmp_path, cache):
+    """As without a cache: which one is found depends on nothing but what is installed."""
+    python(tmp_path / ".pyenv" / "versions" / "3.8.2" / "bin" / "python3.8", "3.8.2")
+    assert found("3.8", listing(tmp_path), cache, tmp_path) == ("python3.8", "3.8.2")
+    python(tmp_path / ".pyenv" / "versions" / "3.8.10" / "bin" / "python3.8", "3.8.10")
+    assert found("3.8", listing(tmp_path), cache, tmp_path) == ("python3.8", "3.8.10")
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("folder", [".pyenv/versions/3.8.2", ".local/share/uv/python/cpython-3.8.2-linux-x86_64-gnu"])
+def test_one_whose_folder_was_there_before_it_is_found_when_it_comes(tmp_path, cache, folder):
+    """Installers make the folder first, and may take minutes to fill it."""
+    path = tmp_path / folder / "bin" / "python3.8"
+    path.parent.mkdir(parents=True)
+    assert found("3.8", listing(tmp_path), cache, tmp_path, download=False) is None
+    python(path, "3.8.2")
+    assert found("3.8", listing(tmp_path, ("3.8.2", path, {})), cache, tmp_path, download=False) is not None
+
+
+MOMENTS = {"killed": "kill -9 $$", "no memory": "exit 1", "cut short": "echo '{'; exit 0"}
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+def test_one_that_cannot_answer_for_a_moment_is_not_passed_over_for_good(tmp_path, cache, moment):
+    trouble = tmp_path / "trouble"
+    trouble.touch()
+    old = python(tmp_path / "old", "3.8.1")
+    answer = json.dumps({"path": str(tmp_path / "new"), "version": "3.8.9", "usable": True})
+    new = program(tmp_path / "new", f"if [ -e {trouble} ]; then {moment}; fi; echo '{answer}'")
+    uv = listing(tmp_path, ("3.8.1", old, {}), ("3.8.9", new, {}))
+    assert found("3.8", uv, cache, tmp_path) == ("old", "3.8.1")
+    trouble.unlink()
+    assert found("3.8", uv, cache, tmp_path) == ("new", "3.8.9")
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+def test_that_uv_cannot_answer_for_a_moment_does_not_mean_that_there_is_none(tmp_path, cache, moment):
+    trouble = tmp_path / "trouble"
+    trouble.touch()
+    rows = json.dumps([{"version": "3.8.1", "path": str(python(tmp_path / "python", "3.8.1"))}])
+    program(tmp_path / "uv", f"if [ -e {trouble} ]; then {moment}; fi; echo '{rows}'")
+    uv = Uv.find({"UV": str(tmp_path / "uv"), "HOME": str(tmp_path)})
+    assert found("3.8", uv, cache, tmp_path, download=False) is None
+    trouble.unlink()
+    assert found("3.8", uv, cache, tmp_path, download=False) == ("python", "3.8.1")
+
+
+@POSIX_ONLY
+def test_what_uv_is_told_to_prefer_is_part_of_what_is_remembered(tmp_path, cache):
+    rows = json.dumps([{"version": "3.8.1", "path": str(python(tmp_path / "python", "3.8.1"))}])
+    program(tmp_path / "uv", f"[ \"$UV_PYTHON_PREFERENCE\" = system ] && echo '[]' || echo '{rows}'")
+
+    def preferring(what):
+        return Uv.find({"UV": str(tmp_path / "uv"), "HOME": str(tmp_path), "UV_PYTHON_PREFERENCE": what})
+
+    for _ in range(2):
+        assert found("3.8", preferring("system"), cache, tmp_path, download=False) is None
+        assert found("3.8", preferring("managed"), cache, tmp_path, download=False) == ("python", "3.8.1")
+
+
+@POSIX_ONLY
+def test_the_configuration_of_a_project_hides_no_interpreter_from_all_the_others(tmp_path, cache):
+    """What is found in one folder is remembered for every other."""
+    other = next(version for version in ("3.12", "3.13") if version != MINOR)
+    real = interpreter.find(other, Uv.find(os.environ), cache, cwd=tmp_path, download=False)
+    if real is None:
+        pytest.skip(f"no CPython {other} on this machine")
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    (bin_folder / f"python{other}").symlink_to(real.path)
+    uv = Uv(executable=Uv.find(os.environ).executable, environment={"HOME": str(tmp_path), "PATH": str(bin_folder)})
+    (tmp_path / "uv.toml").write_text('python-preference = "only-managed"\n')
+    assert interpreter.find(other, uv, Cache(root=None), cwd=tmp_path, download=False) is not None
