@@ -12,7 +12,7 @@ import pytest
 
 from hatch_lambda import api, smoke
 from hatch_lambda.errors import MissingToolError, VerificationError
-from hatch_lambda.invoking import machine
+from hatch_lambda.invoking import importing, machine
 from tests.functional.wheels import make_project, make_wheel
 
 HERE = "python{}.{}".format(*sys.version_info)
@@ -140,6 +140,34 @@ def test_a_package_that_failed_is_imported_again(build):
     for _ in range(2):
         with pytest.raises(VerificationError):
             build("import nowhere")
+
+
+MOMENTS = {
+    "too slow": "import time; time.sleep(60)",
+    "no connection": "raise ConnectionRefusedError(111, 'Connection refused')",
+    "no memory": "raise MemoryError",
+    "no space": "raise OSError(28, 'No space left on device')",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+def test_what_may_be_the_fault_of_the_moment_is_tried_again(build, monkeypatch, tmp_path, moment):
+    """The package, which did not change, says nothing about it; and what came of the second try is kept."""
+    monkeypatch.setattr(importing, "_SECONDS", 1.0)
+    trouble = tmp_path / "trouble"
+    trouble.touch()
+    code = f"import os\nif os.path.exists({str(trouble)!r}):\n    {moment}\n{GOOD}"
+    assert build(code) == ["HL135"]
+    trouble.unlink()
+    assert build(code) == []
+    trouble.touch()
+    assert build(code) == []
+
+
+def test_what_every_run_would_say_is_kept(build, monkeypatch):
+    assert build("import boto3") == ["HL138"]
+    monkeypatch.setattr(smoke, "_run", lambda *_: pytest.fail("it was run again"))
+    assert build("import boto3") == ["HL138"]
 
 
 def test_static_runs_nothing(build):
