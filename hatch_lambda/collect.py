@@ -174,13 +174,14 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def _key(self) -> parts.Key:
-        settings = self.run.settings
+        settings, build = self.run.settings, build_policy(self.project)
         return parts.Key(
             wheels=self.chosen.identities,
             target=str(self.project.target),
             policies=(
-                *(build_policy(self.project), slim_policy(settings), strip_policy(settings)),
+                *(build, slim_policy(settings), strip_policy(settings)),
                 self._bytecode and self._bytecode.policy,
+                *(install.surroundings(build, self.run.context.uv.environment) if self.chosen.sources else ()),
             ),
             compression=settings.compression,
             timestamp=self.timestamp,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hatch_lambda.lazy import exports
 
 if TYPE_CHECKING:
-    from hatch_lambda.install.building import Bench, BuildPolicy, build_wheels
+    from hatch_lambda.install.building import Bench, BuildPolicy, build_wheels, surroundings
     from hatch_lambda.install.container import with_extra_files
     from hatch_lambda.install.directory import require_target, site_folders, site_runtime
     from hatch_lambda.install.distributions import read_tree, take_distributions
@@ -48,6 +48,7 @@ __all__ = [
     "set_apart",
     "site_folders",
     "site_runtime",
+    "surroundings",
     "take_distributions",
     "take_project",
     "telling_tags",
@@ -58,7 +59,7 @@ __all__ = [
 __getattr__ = exports(
     __name__,
     {
-        **dict.fromkeys(("Bench", "BuildPolicy", "build_wheels"), "building"),
+        **dict.fromkeys(("Bench", "BuildPolicy", "build_wheels", "surroundings"), "building"),
         "with_extra_files": "container",
         **dict.fromkeys(("require_target", "site_folders", "site_runtime"), "directory"),
         **dict.fromkeys(("read_tree", "take_distributions"), "distributions"),

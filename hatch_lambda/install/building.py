@@ -13,6 +13,7 @@ good enough, so that only what needs it is built otherwise.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from contextlib import suppress
 from functools import cached_property
@@ -38,11 +39,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from hatch_lambda.cache import Cache
+    from hatch_lambda.interpreter import Interpreter
     from hatch_lambda.model import LockedSource
     from hatch_lambda.process import Uv
     from hatch_lambda.target import Target
 
 _WHEELS = "wheels"
+
+_HEEDED = re.compile(
+    r"SOURCE_DATE_EPOCH|CC|CXX|CPP|AR|AS|LD|FC|RUSTC|(?:C|CPP|CXX|F|AR|LD|RUST)FLAGS"
+    r"|(?:CMAKE|SKBUILD|SETUPTOOLS|MESON|CARGO_BUILD|CARGO_PROFILE)_\w+|\w+_NO_EXTENSIONS"
+    r"|UV_(?:BUILD_CONSTRAINT|CONFIG_SETTINGS?|EXCLUDE_NEWER|NO_BUILD_ISOLATION)\w*"
+)
+"""Variables that are known to change what is built."""
 
 WAYS: Mapping[str, str] = {
     "pure": "hatch_lambda.install.pure",
@@ -75,10 +84,14 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
     """The user's project, in which uv runs so that its configuration there applies."""
 
     @cached_property
+    def interpreter(self) -> Interpreter | None:
+        """That of the target's version on this machine; None where there is none. Nothing is downloaded."""
+        return find(self.python_version, self.uv, self.cache, cwd=self.workspace, download=False)
+
+    @property
     def python(self) -> str | None:
-        """The interpreter of the target's version on this machine; None where there is none. Nothing is downloaded."""
-        found = find(self.python_version, self.uv, self.cache, cwd=self.workspace, download=False)
-        return None if found is None else str(found.path)
+        """Its path."""
+        return None if self.interpreter is None else str(self.interpreter.path)
 
     @property
     def python_version(self) -> str:
@@ -131,7 +144,7 @@ def build_wheel(source: LockedSource, bench: Bench) -> Path:
             hint=f"{_needs_python(own)}choose a version that has wheels for the target"
             ", or another `sdist` in [tool.lambda-slim]",
         )
-    if source.directory is None:
+    if source.directory is None and own.interpreter is not None:  # else who knows which one uv has taken
         own.cache.put(_WHEELS, key, msgspec.msgpack.encode((wheel.name, wheel.read_bytes())))
     return wheel
 
@@ -164,10 +177,18 @@ def _needs_python(bench: Bench) -> str:
     return f"this machine has no Python {version}, with which it should be built (`uv python install {version}`); "
 
 
+def surroundings(policy: BuildPolicy, environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the variables that compilers and build backends heed. A backend may ask others, which nobody can know."""
+    lent = {name for name in policy.container.env if "=" not in name}
+    return sorted((name, value) for name, value in environment.items() if name in lent or _HEEDED.fullmatch(name))
+
+
 def _key(source: LockedSource, bench: Bench) -> str:
-    """Return what a kept wheel is known by; the interpreter is named, for another one may have to do its work."""
+    """Return what a kept wheel is known by."""
     version = bench.uv.run("--version", cwd=bench.workspace).split()[1]
-    return digest(source.identity, str(bench.target), bench.policy, version, bench.python is not None)
+    python = None if bench.interpreter is None else bench.interpreter.version
+    around = surroundings(bench.policy, bench.uv.environment)
+    return digest(source.identity, str(bench.target), bench.policy, version, python, around)
 
 
 def _kept(key: str, bench: Bench) -> Path | None:

@@ -11,9 +11,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hatch_lambda.cache import Cache
 from hatch_lambda.errors import InstallError
+from hatch_lambda.install import building
 from hatch_lambda.install.building import Bench, BuildPolicy, build_wheel
 from hatch_lambda.model import LockedSource
 from hatch_lambda.process import Uv
@@ -37,12 +39,13 @@ class Yard:
         self.uv = Uv.find({**kept, "UV_CACHE_DIR": str(folder / "uv-cache"), "UV_OFFLINE": "1"})
         self.rounds = 0
 
-    def build(self, source, target=X86):
+    def build(self, source, target=X86, **variables):
         self.rounds += 1
         work = self.folder / f"work-{self.rounds}"
         work.mkdir()
         policy = BuildPolicy(sdist="pure")
-        bench = Bench(target=target, policy=policy, uv=self.uv, cache=self.cache, workspace=work, cwd=self.folder)
+        uv = Uv(executable=self.uv.executable, environment={**self.uv.environment, **variables})
+        bench = Bench(target=target, policy=policy, uv=uv, cache=self.cache, workspace=work, cwd=self.folder)
         return build_wheel(source, bench)
 
     def sdist(self, name, files=(), **more):
@@ -91,6 +94,36 @@ def test_a_pure_sdist_becomes_a_wheel_for_every_target_and_is_built_once_for_eac
     assert yard.build(source).read_bytes() == content
     assert yard.built == 1
     assert yard.build(source, arm).name == wheel.name
+    assert yard.built == 2
+
+
+@pytest.mark.parametrize("name", ["SOURCE_DATE_EPOCH", "CFLAGS", "ONE_NO_EXTENSIONS", "SETUPTOOLS_SCM_PRETEND_VERSION"])
+def test_variables_that_are_known_to_change_what_is_built_are_part_of_what_it_is_kept_under(yard, name):
+    source = yard.sdist("one", statement=f"open('one.py', 'w').write(os.environ.get({name!r}, ''))")
+    yard.build(source)
+    yard.build(source, UNRELATED="1")
+    assert yard.built == 1
+    with zipfile.ZipFile(yard.build(source, **{name: "1000000000"})) as archive:
+        assert archive.read("one.py") == b"1000000000"
+
+
+def test_what_an_interpreter_of_uv_s_choice_has_built_is_not_kept(yard, monkeypatch):
+    """Where there is none of the target's version: the next time it may be another."""
+    monkeypatch.setattr("hatch_lambda.install.building.find", lambda *_, **__: None)
+    source = yard.sdist("one")
+    for _ in range(2):
+        yard.build(source)
+    assert yard.built == 2
+
+
+def test_another_release_of_the_interpreter_builds_anew(yard, monkeypatch):
+    """A backend may ask it for its version, and for all that its standard library says."""
+    source = yard.sdist("one")
+    yard.build(source)
+    find = building.find
+    other = lambda *given, **options: replace(find(*given, **options), version="3.13.99")  # noqa: E731
+    monkeypatch.setattr(building, "find", other)
+    yard.build(source)
     assert yard.built == 2
 
 
