@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_lambda.cache import Cache
-    from hatch_lambda.locks.lock import LockPolicy
+    from hatch_lambda.locks.lock import Lock, LockPolicy
     from hatch_lambda.process import Uv
     from hatch_lambda.project import Project
     from hatch_lambda.target import Target
@@ -70,9 +70,18 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
         sources=sources,
     )
     texts = [choice.pinned or "", *(source.pinned or "" for source in sources)]
-    if key is not None and not lock.findings and not any(map(has_secret, texts)):
+    certain = not lock.findings and not (sources and _asks_an_index(lock)) and not any(map(has_secret, texts))
+    # Once more: the files may have been edited between the two looks at them.
+    if key is not None and certain and key == fingerprint(project, target, policy, uv):
         cache.put(_SELECTIONS, key, msgspec.json.encode(choice))
     return choice
+
+
+def _asks_an_index(lock: Lock) -> bool:
+    """Tell whether an index said which files there are, for the lock has no addresses: it may have lacked a wheel."""
+    from hatch_lambda.locks.discovery import is_pylock
+
+    return lock.path.name != "uv.lock" and not is_pylock(lock.path)
 
 
 def _kept(cache: Cache, key: str) -> Choice | None:

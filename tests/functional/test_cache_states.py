@@ -5,6 +5,7 @@ All wheels are made here and found by their paths, so no registry is asked.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import shutil
@@ -23,10 +24,12 @@ from hatch_lambda import api, interpreter, locks, parts, process
 from hatch_lambda.archive import Timestamp
 from hatch_lambda.cache import Cache, digest
 from hatch_lambda.errors import InstallError
+from hatch_lambda.locks import reading
 from hatch_lambda.policies import build_policy, lock_policy
 from hatch_lambda.process import Uv
 from hatch_lambda.project import Project
 from hatch_lambda.settings import Settings
+from tests.functional.sources import make_sdist
 from tests.functional.wheels import make_project, make_wheel, pylock
 from tests.unit.elf.builder import shared_object
 
@@ -643,6 +646,57 @@ def test_the_content_of_the_lock_is_part_of_the_key(bench):
     (bench.project / "pylock.toml").write_text(pylock(*bench.wheels[:2], again))
     fresh = bench.fresh()
     assert bench.bytes() == fresh != first
+
+
+def test_a_lock_that_is_edited_while_it_is_read_is_not_remembered(bench, monkeypatch):
+    """What was chosen from the new content would stand for the old, which may come back."""
+    first = bench.fresh()
+    path, read = bench.project / "pylock.toml", reading.read
+    before = path.read_text()
+    newer = wheels(bench.folder / "newer", "2.0")[0]
+
+    def edited(*given):
+        path.write_text(pylock(newer, *bench.wheels[1:]))
+        return read(*given)
+
+    monkeypatch.setattr(reading, "read", edited)
+    bench.build()
+    monkeypatch.setattr(reading, "read", read)
+    path.write_text(before)
+    assert bench.bytes() == first
+
+
+def test_that_an_index_lacked_a_wheel_for_a_moment_is_not_remembered(bench):
+    """Where the lock has no addresses the index is asked, and a source is what is left."""
+    links = bench.folder / "links"
+    sdist = make_sdist(links, "some", {"some.py": "OF = 'the source'\n"})
+    wheel = make_wheel(bench.folder / "later", "some", {"some.py": "OF = 'the wheel'\n"})
+    (bench.project / "pylock.toml").unlink()
+    (bench.project / "uv.toml").write_text(f'no-index = true\nfind-links = ["{links.as_posix()}"]\n')
+    digests = " ".join(f"--hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}" for path in (sdist, wheel))
+    (bench.project / "requirements.txt").write_text(f"some==1.0 {digests}\n")
+    (bench.project / "app.py").write_text("import some\n")
+    options = {"sdist": "pure"}
+    source = bench.bytes(**options)
+    shutil.move(wheel, links / wheel.name)
+    fresh = bench.fresh(**options)
+    assert bench.bytes(**options) == fresh != source
+
+
+@pytest.mark.parametrize("name", ["CFLAGS", "SOME_NO_EXTENSIONS"])
+def test_what_changes_a_build_is_part_of_the_key_of_what_was_built(bench, monkeypatch, name):
+    statement = f"open('some.py', 'w').write('OF = ' + repr(os.environ.get({name!r})))"
+    sdist = make_sdist(bench.folder / "sources", "some", {"some.py": ""}, statement=statement)
+    sha256 = hashlib.sha256(sdist.read_bytes()).hexdigest()
+    (bench.project / "pylock.toml").write_text(
+        'lock-version = "1.0"\ncreated-by = "tests"\n[[packages]]\nname = "some"\nversion = "1.0"\n'
+        f'sdist = {{ path = "{sdist.as_posix()}", hashes = {{ sha256 = "{sha256}" }} }}\n'
+    )
+    (bench.project / "app.py").write_text("import some\n")
+    first = bench.bytes(sdist="pure")
+    monkeypatch.setenv(name, "1")
+    fresh = bench.fresh(sdist="pure")
+    assert bench.bytes(sdist="pure") == fresh != first
 
 
 KEY = parts.Key(
