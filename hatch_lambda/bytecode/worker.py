@@ -93,7 +93,7 @@ def _code_of(source: bytes, filename: str, optimize: int) -> CodeType | None:
         return None
 
 
-def on_a_stack_of_its_own(work: Callable[[], None]) -> None:
+def on_a_stack_of_its_own(work: Callable[[], object]) -> None:
     """Do *work* where the depth of the stack is the same, whoever calls. Raises what it raises."""
     raised: list[BaseException] = []
     working = _thread.allocate_lock()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from hatch_lambda.cache import digest
+from hatch_lambda.errors import HatchLambdaError
 from hatch_lambda.model import Finding, Severity
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _compiled_here(subject: Subject, cache: Cache) -> Iterator[Finding]:
         if not file.path.endswith(".py") or file.distribution is not None or not _is_own(file, subject):
             continue
         text = file.source.read_bytes()
-        key = digest(sys.version_info[:2], text)
+        key = digest(sys.version, text)
         if cache.get("syntax", key) is not None:
             continue
         if (problem := _problem(text, file.path)) is None:
@@ -64,12 +65,19 @@ def _is_own(file: File, subject: Subject) -> bool:
 
 
 def _problem(text: bytes, path: str) -> str | None:
+    """Return what is wrong with *text*, however deep the caller is. Raises HatchLambdaError if memory is short."""
+    from hatch_lambda.bytecode.worker import code_of, on_a_stack_of_its_own
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compile(text, path, "exec", dont_inherit=True)
+            on_a_stack_of_its_own(lambda: code_of(text, path, optimize=0))
     except SyntaxError as error:
         return f"SyntaxError: {error.msg}" + (f" (line {error.lineno})" if error.lineno else "")
-    except (ValueError, RecursionError, MemoryError) as error:
-        return str(error) or "it is nested too deeply"
+    except (ValueError, OverflowError, RecursionError) as error:
+        return str(error) or type(error).__name__
+    except MemoryError as error:
+        raise HatchLambdaError(
+            f"{path}: there is too little memory here to compile it", hint="close other programs, or add some"
+        ) from error
     return None
