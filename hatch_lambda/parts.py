@@ -253,7 +253,8 @@ def tool(cache: Cache) -> str:
     if kept is not None:
         return bytes(kept).decode()
     made = digest(*((path, (package / path).read_bytes()) for path, *_ in sources))
-    cache.put(_PROGRAM, name, made.encode())
+    if sorted(_sources(package, "")) == sources:  # else it would stand for what was there before an edit
+        cache.put(_PROGRAM, name, made.encode())
     return made
 
 

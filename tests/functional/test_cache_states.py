@@ -758,6 +758,18 @@ def test_our_own_source_is_read_whole(tmp_path, monkeypatch):
     assert len(set(seen)) == 6
 
 
+def test_our_own_source_that_is_edited_while_it_is_read_is_not_remembered(tmp_path, monkeypatch):
+    copy = tmp_path / "hatch_lambda"
+    shutil.copytree(Path(parts.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(parts, "__file__", str(copy / "parts.py"))
+    before = parts._program.__wrapped__()
+    monkeypatch.setattr(parts, "_program", lambda: before)
+    (copy / "cache.py").write_text("EDITED = True\n")
+    cache = Cache(root=tmp_path / "cache")
+    parts.tool(cache)
+    assert list(cache.entries()) == []
+
+
 def test_the_versions_of_libraries_are_known():
     for library in parts._SHAPING:
         assert parts._version(library).startswith(f"{library}-")
