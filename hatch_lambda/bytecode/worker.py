@@ -18,6 +18,7 @@ import _thread
 import gc
 import json
 import marshal
+import os
 import sys
 import warnings
 from importlib.util import MAGIC_NUMBER, source_hash
@@ -199,7 +200,7 @@ def main() -> None:
     except MemoryError:
         sys.exit(NO_MEMORY)
     except OSError as error:
-        sys.stderr.write(f"{error.filename}: {error.strerror}\n")
+        os.write(2, f"{error.filename}: {error.strerror}\n".encode("utf-8", "backslashreplace"))
         sys.exit(NO_FILE)
 
 
