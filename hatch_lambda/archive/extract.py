@@ -19,10 +19,11 @@ import deflate
 
 from hatch_lambda.archive.format import DEFLATED
 from hatch_lambda.archive.owners import with_owners
-from hatch_lambda.archive.read import LOCAL_SIZE, ReadEntry, checked, opened, refusal, shown
+from hatch_lambda.archive.read import LOCAL_SIZE, ReadEntry, checked, opened, refusal
 from hatch_lambda.batches import batches
 from hatch_lambda.errors import ArchiveError
 from hatch_lambda.model import File
+from hatch_lambda.untrusted import shown
 
 if TYPE_CHECKING:
     import zipfile

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import posixpath
-import re
 import stat
 import struct
 import zipfile
@@ -21,9 +20,10 @@ from msgspec import Struct
 
 from hatch_lambda.archive.format import DEFLATED, STORED
 from hatch_lambda.errors import ArchiveError
+from hatch_lambda.untrusted import clash, name_problem, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 MOST_BYTES = 1 << 30
@@ -31,9 +31,6 @@ MOST_BYTES = 1 << 30
 MOST_ENTRIES = 100_000
 MOST_DIRECTORY_BYTES = 32 << 20
 """Bytes of the central directory, which is read as a whole."""
-DEEPEST = 64
-"""Folders that a name may go down."""
-
 LOCAL_SIZE = 30
 """Bytes of a local header without its name."""
 
@@ -46,7 +43,6 @@ _ENCRYPTED = 0x1
 _UNIX = 3
 _BEST_RATIO = 1032
 """How often smaller deflate can make anything: 258 bytes in 2 bits."""
-_DRIVE = re.compile(r"[A-Za-z]:")
 _SHOWN = 80
 
 
@@ -141,7 +137,9 @@ def checked(path: Path, archive: zipfile.ZipFile) -> tuple[ReadEntry, ...]:
     for entry in listed:
         if problem := _problem(entry):
             raise refusal(path, f"{shown(entry.name)} {problem}")
-    _refuse_clashes(path, listed)
+    files = (entry.path for entry in listed if not entry.is_directory)
+    if found := clash(files, (entry.path for entry in listed if entry.is_directory)):
+        raise refusal(path, f"{shown(found[0])} {found[1]}")
     total = sum(entry.size for entry in listed)
     if total > MOST_BYTES:
         raise refusal(path, f"unpacked the zip would have {total} bytes; Lambda takes a fourth of {MOST_BYTES}")
@@ -169,11 +167,9 @@ def _problem(entry: ReadEntry) -> str | None:
     """Say what is wrong with one entry, or nothing."""
     name = entry.name
     most = entry.compressed_size * (_BEST_RATIO if entry.method == DEFLATED else 1)
-    leaves = not name.strip("/.") or name.startswith("/") or ".." in name.split("/") or _DRIVE.match(name)
+    if (problem := name_problem(name)) is not None:
+        return f"is a name that {problem}"
     problems = (
-        (leaves, "is a name that leaves the package"),
-        ("\0" in name or "\\" in name, "is a name that no two systems read alike"),
-        (name.count("/") > DEEPEST, f"is more than {DEEPEST} folders deep"),
         (entry.encrypted, "is encrypted, which Lambda cannot unpack"),
         (entry.method not in {STORED, DEFLATED}, f"is compressed by method {entry.method}; Lambda takes deflate (8)"),
         (
@@ -182,29 +178,6 @@ def _problem(entry: ReadEntry) -> str | None:
         ),
     )
     return next((problem for applies, problem in problems if applies), None)
-
-
-def _refuse_clashes(path: Path, listed: Iterable[ReadEntry]) -> None:
-    files: set[str] = set()
-    folders: set[str] = set()
-    for entry in listed:
-        above = posixpath.dirname(entry.path)
-        while above and above not in folders:
-            folders.add(above)
-            above = posixpath.dirname(above)
-        if entry.is_directory:
-            folders.add(entry.path)
-        elif entry.path in files:
-            raise refusal(path, f"{shown(entry.name)} is in the zip twice")
-        else:
-            files.add(entry.path)
-    if both := files & folders:
-        raise refusal(path, f"{shown(min(both))} is a file and a folder at once")
-
-
-def shown(name: str) -> str:
-    """Return a name as a message can have it, whatever is in it."""
-    return repr(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…")
 
 
 def refusal(path: Path, problem: str) -> ArchiveError:

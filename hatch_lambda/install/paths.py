@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_lambda.errors import InstallError
+from hatch_lambda.untrusted import name_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,24 +17,14 @@ if TYPE_CHECKING:
 def package_path(name: str, origin: str) -> str:
     """Return *name* as a path in the package, or refuse it.
 
-    *origin* says in a message whose name it is. Raises InstallError for a name that is absolute, that leaves
-    the package, or that Windows and POSIX would read differently.
+    *origin* says in a message whose name it is. Raises InstallError for a name that :func:`name_problem` refuses.
     """
-    normal = posixpath.normpath(name)
-    hostile = (
-        not name
-        or name.startswith("/")
-        or "\\" in name
-        or "\0" in name
-        or normal.split("/", 1)[0] in {"..", "."}
-        or normal[1:2] == ":"
-    )
-    if hostile:
+    if (problem := name_problem(name)) is not None:
         raise InstallError(
-            f"{origin}: the file name {name!r} would leave the package",
+            f"{origin}: the file name {name!r} {problem}",
             hint="do not install this distribution; tell its authors",
         )
-    return normal
+    return posixpath.normpath(name)
 
 
 def _all(_: str) -> bool:

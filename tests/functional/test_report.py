@@ -319,7 +319,7 @@ def test_an_empty_package_has_a_report_too(tmp_path):
     [
         (lambda content: content[: len(content) // 2], "truncated"),
         (lambda _: b"hello", "not a zip"),
-        (lambda content: content.replace(b"good/name.py", b"../../nam.py"), "leaves the package"),
+        (lambda content: content.replace(b"good/name.py", b"../../nam.py"), "would leave the package"),
     ],
     ids=["truncated", "no-zip", "traversal"],
 )

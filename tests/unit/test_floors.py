@@ -11,7 +11,7 @@ import hatch_lambda
 
 PACKAGE = Path(hatch_lambda.__file__).parent
 FLOORS = {
-    0: {"batches", "decoding", "errors", "lazy", "redact", "signals"},
+    0: {"batches", "decoding", "errors", "lazy", "redact", "signals", "untrusted"},
     1: {"target", "cache", "workspace", "process", "interpreter", "remote", "gitignore", "data"},
     2: {"settings", "tables", "config", "model", "project", "functions"},
     3: {"locks", "install", "slimming", "elf", "bytecode", "archive"},

@@ -49,16 +49,39 @@ def test_an_honest_name_is_kept_as_it_is(parts):
         "a/../../evil",
         "/etc/passwd",
         "//host/share",
-        "a\\..\\evil",
+        "a/../b",
         "C:evil",
         "C:/evil",
-        "a\0b",
     ],
 )
 def test_a_hostile_name_is_refused_with_whose_it_is(name):
     with pytest.raises(InstallError) as caught:
         package_path(name, "some-distribution")
     assert caught.value.message == f"some-distribution: the file name {name!r} would leave the package"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        *(
+            (name, "no two systems read alike")
+            for name in ("a\\..\\evil", "a\0b", "a\nb", "a\x1b[2Jb", "a\x7f", "a\x9b2J")
+        ),
+        ("\udcff.py", "is not Unicode"),
+        ("a" * 256, "is longer than the 255 bytes"),
+        ("é" * 128, "is longer than the 255 bytes"),
+        ("/".join(["a" * 250] * 17), "is longer than the 255 bytes, or its path than the 4000"),
+        ("a/" * 65 + "b", "is more than 64 folders deep"),
+    ],
+)
+def test_a_name_that_not_every_system_can_have_is_refused(name, told):
+    with pytest.raises(InstallError, match=told):
+        package_path(name, "some-distribution")
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "é" * 127, "a/" * 64 + "b", "a b", "a..b/...", "日本語.py"])
+def test_a_name_that_every_system_can_have_is_kept(name):
+    assert package_path(name, "good") == name
 
 
 @pytest.fixture
