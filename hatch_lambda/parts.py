@@ -6,6 +6,7 @@ is copied as it is, and the description of what is in it.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from contextlib import contextmanager
@@ -20,11 +21,18 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hatch_lambda import __version__
-from hatch_lambda.archive import Section, SectionStreams, StoredSection, is_whole
+from hatch_lambda.archive import (
+    DamagedSectionError,
+    Section,
+    SectionStreams,
+    StoredSection,
+    is_whole,
+)
 from hatch_lambda.cache import digest
 from hatch_lambda.decoding import from_msgpack
 from hatch_lambda.model import Change, File, Finding, Tree
 from hatch_lambda.report import StageResult  # noqa: TC001 - msgspec resolves it when it decodes
+from hatch_lambda.untrusted import is_digest, name_problem, shown
 from hatch_lambda.verify import Facts  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
@@ -37,7 +45,7 @@ if TYPE_CHECKING:
     from hatch_lambda.report.journal import Journal
 
 _PARTS, _SECTIONS, _KNOWN, _CROWDED, _PROGRAM = "parts", "sections", "known", "crowded", "program"
-_RECENT = "recent"
+_RECENT, _CHECKED = "recent", "checked"
 
 _REMEMBERED = 64
 """Parts, of whatever projects, that another one may take content from."""
@@ -92,6 +100,14 @@ class Part(Struct, frozen=True, kw_only=True):
     metadata: dict[str, bytes] = field(default_factory=dict)
     """What the slim stage removed of that which tells scanners what is in the package, by path."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no description of a package's part, whoever wrote it."""
+        if len(self.distributions) != len(self.section.files):
+            raise ValueError("not every file has an owner")
+        for name in filter(None, {*self.distributions, *self.metadata}):
+            if (problem := name_problem(name)) is not None:
+                raise ValueError(f"{shown(name)} {problem}")
+
     @classmethod
     def of(cls, section: Section, tree: Tree, journal: Journal, facts: Facts) -> Part:
         """Describe *section*, which holds the files of *tree*."""
@@ -125,6 +141,11 @@ class Recent(Struct, frozen=True, array_like=True):
     kind: str
     wheels: frozenset[str]
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a *name* that is not the key of an entry, which is part of a path."""
+        if not is_digest(self.name):
+            raise ValueError(f"{shown(self.name)} is no key")
+
 
 class StoredPart(Struct, frozen=True, kw_only=True):
     """A part, and where it is kept."""
@@ -157,17 +178,38 @@ def is_known(cache: Cache, key: Key) -> bool:
 
 
 def load(cache: Cache, key: Key, influence: str) -> StoredPart | None:
-    """Return the part, if both of its entries are there."""
-    return _load(cache, key.digest(influence))
+    """Return the part, if both of its entries are there and say the same.
 
-
-def _load(cache: Cache, name: str) -> StoredPart | None:
+    What somebody else may have made is unpacked once to see whether it is what it claims to be.
+    """
+    name = key.digest(influence)
     document = cache.get(_PARTS, name)
+    stored = _load(cache, name, document)
+    if stored is None or document is None:
+        return None
+    mark = _mark(name, document)
+    is_new = cache.get(_CHECKED, mark) is None
+    try:
+        stored.section.check(key.timestamp, content=is_new)
+    except DamagedSectionError:
+        drop(cache, name)
+        return None
+    if is_new:
+        cache.put(_CHECKED, mark, b"")
+    return stored
+
+
+def _mark(name: str, document: Buffer) -> str:
+    """Return the key that says that the part in *document* was made, or unpacked, on this machine."""
+    return digest(name, hashlib.sha256(document).hexdigest())
+
+
+def _load(cache: Cache, name: str, document: Buffer | None) -> StoredPart | None:
     file = cache.file(_SECTIONS, name) if document is not None else None
     if document is None or file is None:
         return None
     try:
-        part = from_msgpack(document, Part)
+        part = from_msgpack(memoryview(document), Part)
     except msgspec.MsgspecError:  # whole, but none of ours
         drop(cache, name)
         return None
@@ -177,7 +219,7 @@ def _load(cache: Cache, name: str) -> StoredPart | None:
 def is_crowded(cache: Cache, key: Key, influence: str, room: int) -> bool:
     """Tell whether it is known that the part needs more than *room*, in bytes."""
     size = cache.get(_CROWDED, key.digest(influence))
-    return size is not None and int(size) > room
+    return size is not None and bytes(size[:20]).isdigit() and int(bytes(size[:20])) > room
 
 
 def note_crowded(cache: Cache, key: Key, influence: str, size: int) -> None:
@@ -192,7 +234,9 @@ def store(cache: Cache, key: Key, influence: str, part: Part, file: Path) -> Sto
     kept = cache.adopt(_SECTIONS, name, file, part.section.sha256)
     # Whoever takes it spends no time on it, and with the same key everybody keeps the same.
     timeless = replace(part, stages=tuple(replace(stage, seconds=0.0) for stage in part.stages))
-    cache.put(_PARTS, name, msgspec.msgpack.encode(timeless))
+    document = msgspec.msgpack.encode(timeless)
+    cache.put(_PARTS, name, document)
+    cache.put(_CHECKED, _mark(name, document), b"")
     cache.put(_KNOWN, key.digest(), b"")
     _note_recent(cache, key, name)
     return StoredPart(part=part, key=name, file=kept, is_new=True)
@@ -209,7 +253,7 @@ def streams(cache: Cache, key: Key, at_hand: Mapping[str, Buffer]) -> SectionStr
         if best is None:
             break
         recent.remove(best)
-        stored = _load(cache, best.name)
+        stored = _load(cache, best.name, cache.get(_PARTS, best.name))
         if stored is None:
             continue
         if is_whole(stored.section):
@@ -250,8 +294,8 @@ def tool(cache: Cache) -> str:
     package, sources = _program()
     name = digest(str(package), sources)
     kept = cache.get(_PROGRAM, name)
-    if kept is not None:
-        return bytes(kept).decode()
+    if kept is not None and is_digest(known := bytes(kept).decode("latin-1")):
+        return known
     made = digest(*((path, (package / path).read_bytes()) for path, *_ in sources))
     if sorted(_sources(package, "")) == sources:  # else it would stand for what was there before an edit
         cache.put(_PROGRAM, name, made.encode())

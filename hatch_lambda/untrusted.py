@@ -20,6 +20,9 @@ LONGEST_PART = 255
 """Bytes of a name between two ``/`` (NAME_MAX)."""
 _SHOWN = 80
 
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*/?")
+_LONGEST_PLAIN = 2 * DEEPEST - 1
+"""Bytes in which no name goes too deep."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Characters that a terminal obeys, but for tabs and the ends of lines, or that let text be read in another order."""
@@ -27,11 +30,18 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DISTRIBUTION = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
+def is_plain(name: str) -> bool:
+    """Tell at once that a name is as most are: in its normal form, and nobody could have anything against it."""
+    return len(name) <= _LONGEST_PLAIN and _PLAIN.fullmatch(name) is not None
+
+
 def name_problem(name: str) -> str | None:
     """Say why *name* cannot be that of a file in a package, or of a folder (with ``/`` at its end); None if it can.
 
     What is accepted stays below the folder that it is joined to, and all systems read it alike.
     """
+    if is_plain(name):
+        return None
     normal = posixpath.normpath(name)
     if normal.startswith("/") or normal == "." or normal[1:2] == ":" or (".." in name and ".." in name.split("/")):
         return "would leave the package"
@@ -39,19 +49,15 @@ def name_problem(name: str) -> str | None:
         return "is one that no two systems read alike"
     if name.count("/") > DEEPEST:
         return f"is more than {DEEPEST} folders deep"
-    if not name.isascii():
-        try:
-            return _length_problem(name.encode("utf-8"))
-        except UnicodeEncodeError:
-            return "is not Unicode"
     return _length_problem(name)
 
 
-def _length_problem(name: str | bytes) -> str | None:
-    if len(name) <= LONGEST_PART:
-        return None
-    parts = name.split("/") if isinstance(name, str) else name.split(b"/")
-    if len(name) <= LONGEST and all(len(part) <= LONGEST_PART for part in parts):
+def _length_problem(name: str) -> str | None:
+    try:
+        encoded = name.encode("utf-8")
+    except UnicodeEncodeError:
+        return "is not Unicode"
+    if len(encoded) <= LONGEST and all(len(part) <= LONGEST_PART for part in encoded.split(b"/")):
         return None
     return f"is longer than the {LONGEST_PART} bytes, or its path than the {LONGEST}, that Linux takes"
 

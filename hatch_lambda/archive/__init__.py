@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hatch_lambda.archive.checking import DamagedSectionError
 from hatch_lambda.archive.format import Entry, Timestamp
 from hatch_lambda.archive.naming import package_name, packages_in, packages_of
 from hatch_lambda.archive.output import is_own_wheel, is_own_zip, is_zip
 from hatch_lambda.archive.pack import Compression, Packed, Packer
 from hatch_lambda.archive.streams import SectionStreams
 from hatch_lambda.archive.writer import (
-    DamagedSectionError,
     Section,
     StoredSection,
     Written,

@@ -88,7 +88,8 @@ def local_header(entry: Entry, timestamp: Timestamp) -> bytes:
 
 def local_header_size(entry: Entry) -> int:
     """Return the bytes of the header that stands before an entry's data."""
-    return _LOCAL.size + len(_encoded(entry.name)[0])
+    name = entry.name
+    return _LOCAL.size + len(name if name.isascii() else _encoded(name)[0])
 
 
 def central_header(entry: Entry, timestamp: Timestamp, offset: int) -> bytes:
@@ -96,6 +97,11 @@ def central_header(entry: Entry, timestamp: Timestamp, offset: int) -> bytes:
     name, fields = _common(entry, timestamp)
     attributes = entry.mode << 16 | (_MS_DOS_DIRECTORY if entry.name.endswith("/") else 0)
     return _CENTRAL.pack(b"PK\1\2", _MADE_ON_UNIX, *fields, 0, 0, 0, 0, attributes, offset) + name
+
+
+def local_of(central: bytes) -> bytes:
+    """Return the header before an entry's data, given its *central* one, which repeats it."""
+    return b"PK\3\4" + central[6:32] + central[_CENTRAL.size :]
 
 
 def _common(entry: Entry, timestamp: Timestamp) -> tuple[bytes, tuple[int, ...]]:

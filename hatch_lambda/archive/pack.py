@@ -11,6 +11,7 @@ import deflate
 from msgspec import Struct
 from msgspec.structs import replace
 
+from hatch_lambda.archive.checking import DamagedSectionError
 from hatch_lambda.archive.format import DEFLATED, STORED, Entry
 from hatch_lambda.archive.streams import CachedStreams
 from hatch_lambda.batches import batches
@@ -45,10 +46,13 @@ class Packed(Struct, frozen=True):
 
     @property
     def content(self) -> bytes:
-        """What is in the file, unpacked."""
+        """What is in the file, unpacked. Raises DamagedSectionError where the data do not say that."""
         if self.entry.method == STORED:
             return bytes(self.data)
-        return bytes(deflate.deflate_decompress(self.data, self.entry.size))
+        try:
+            return bytes(deflate.deflate_decompress(self.data, self.entry.size))
+        except deflate.DeflateError as error:
+            raise DamagedSectionError from error
 
     def renamed(self, name: str) -> Packed:
         """Return the same under another *name*."""

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 
 from msgspec import Struct
 
+from hatch_lambda.archive.checking import BEST_RATIO
 from hatch_lambda.archive.format import DEFLATED, STORED
 from hatch_lambda.errors import ArchiveError
 from hatch_lambda.untrusted import clash, name_problem, shown
@@ -41,8 +42,6 @@ _END_64 = struct.Struct("<4sQ2H2L4Q")
 _LONGEST_COMMENT = 0xFFFF
 _ENCRYPTED = 0x1
 _UNIX = 3
-_BEST_RATIO = 1032
-"""How often smaller deflate can make anything: 258 bytes in 2 bits."""
 _SHOWN = 80
 
 
@@ -166,7 +165,7 @@ def _entry(info: zipfile.ZipInfo) -> ReadEntry:
 def _problem(entry: ReadEntry) -> str | None:
     """Say what is wrong with one entry, or nothing."""
     name = entry.name
-    most = entry.compressed_size * (_BEST_RATIO if entry.method == DEFLATED else 1)
+    most = entry.compressed_size * (BEST_RATIO if entry.method == DEFLATED else 1)
     if (problem := name_problem(name)) is not None:
         return f"is a name that {problem}"
     problems = (

@@ -12,10 +12,13 @@ import deflate
 from msgspec import Struct
 
 from hatch_lambda.archive import format as zipformat
+from hatch_lambda.archive.checking import DamagedSectionError, check_content, check_headers, table_problem
 from hatch_lambda.archive.format import Entry, Timestamp  # noqa: TC001 - msgspec resolves Entry when it decodes
 from hatch_lambda.archive.output import failing_as_archive_error, refuse_strangers, replacing
 from hatch_lambda.archive.pack import Packed
 from hatch_lambda.cache import digest
+from hatch_lambda.errors import ArchiveError
+from hatch_lambda.untrusted import is_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,10 +34,6 @@ _IN_MEMORY = 1 << 24
 """Bytes of the project's part above which it is put aside in a file."""
 
 
-class DamagedSectionError(Exception):
-    """Tell that a section that was kept is not what it was: it has to be made anew."""
-
-
 class Section(Struct, frozen=True, kw_only=True):
     """A run of entries as a zip has them: local headers and data; and apart from these, the central headers."""
 
@@ -47,6 +46,13 @@ class Section(Struct, frozen=True, kw_only=True):
     """Of its local headers and data."""
     sha256: str
     """Of the same, as hexadecimal."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no section of a package, whoever wrote it."""
+        if problem := table_problem(self.entries, self.size):
+            raise ValueError(problem)
+        if not is_digest(self.sha256):
+            raise ValueError("its digest is none")
 
     @property
     def files(self) -> tuple[Entry, ...]:
@@ -64,6 +70,13 @@ class StoredSection(Struct, frozen=True, kw_only=True):
 
     section: Section
     file: Path
+
+    def check(self, timestamp: Timestamp, *, content: bool) -> None:
+        """Raise DamagedSectionError unless the file has what the section says; asked for, unpack its *content*, too."""
+        section = self.section
+        check_headers(section.entries, section.directory, self.file, timestamp)
+        if content:
+            check_content(section.entries, section.size, section.sha256, self.file)
 
 
 class Written(Struct, frozen=True, kw_only=True):
@@ -97,9 +110,12 @@ def _write_entries(packed: Iterable[Packed], timestamp: Timestamp, stream: IO[by
             sha256.update(part)
             size += memoryview(part).nbytes
         entries.append(item.entry)
-    return Section(
-        entries=tuple(entries), directory=b"".join(directory), size=size, crc32=crc32, sha256=sha256.hexdigest()
-    )
+    try:
+        return Section(
+            entries=tuple(entries), directory=b"".join(directory), size=size, crc32=crc32, sha256=sha256.hexdigest()
+        )
+    except ValueError as error:
+        raise ArchiveError(f"this cannot be packed: {error}", hint="rename it, or leave it out") from error
 
 
 def write(  # noqa: PLR0913, PLR0917 - what goes in, where it goes, and how

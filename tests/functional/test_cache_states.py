@@ -9,6 +9,7 @@ import hashlib
 import os
 import random
 import shutil
+import struct
 import subprocess
 import time
 import zipfile
@@ -21,7 +22,8 @@ import pytest
 from uv import find_uv_bin
 
 from hatch_lambda import api, interpreter, locks, parts, process
-from hatch_lambda.archive import Timestamp
+from hatch_lambda.archive import Timestamp, writer
+from hatch_lambda.archive.format import Entry, central_header, local_header
 from hatch_lambda.cache import Cache, digest
 from hatch_lambda.errors import InstallError
 from hatch_lambda.locks import reading
@@ -34,6 +36,7 @@ from tests.functional.wheels import make_project, make_wheel, pylock
 from tests.unit.elf.builder import shared_object
 
 KINDS = ("audits", "digests", "known", "parts", "program", "recent", "sections", "selections", "streams")
+LOWEST = Timestamp.of(None)
 HEAD = """
 [project]
 name = "service"
@@ -878,3 +881,184 @@ def test_no_name_leads_out_of_the_folder():
     """Keys are digests, whatever distributions and settings are called."""
     assert len(digest("../../etc")) == 64
     assert set(digest("../../etc")) <= set("0123456789abcdef")
+
+
+class Plant:
+    """What somebody puts into a cache who knows how entries are made, and what a build makes of it."""
+
+    def __init__(self, bench, fresh):
+        self.bench = bench
+        self.fresh = fresh
+        self.store = Cache(root=bench.cache)
+        (path,) = bench.entries("parts")
+        self.key = path.parent.name + path.name
+        self.part = msgspec.msgpack.decode(bytes(self.store.get("parts", self.key)))
+        self.section = self.part["section"]
+        self.content = bytes(self.store.get("sections", self.key))
+
+    def add(self, name, content=b"ESCAPED = 1\n", *, data=None, header=None, directory=None, **claims):
+        """Add a member that is whole in every respect but its *name* and what it *claims*."""
+        entry = {
+            "name": name,
+            "executable": False,
+            "method": 0,
+            "crc32": deflate.crc32(content),
+            "size": len(content),
+            "compressed_size": len(content if data is None else data),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            **claims,
+        }
+        real = msgspec.convert({**entry, "name": header or name}, Entry)
+        try:
+            local = local_header(real, LOWEST) + (content if data is None else data)
+            central = central_header(directory or real, LOWEST, len(self.content))
+        except struct.error:  # a claim that no zip could hold
+            local = central = b""
+        self.section["entries"].append(entry)
+        if not name.endswith("/"):
+            self.part["distributions"].append(None)
+        self.section["directory"] += central
+        self.content += local
+
+    def put(self):
+        self.section |= {
+            "size": len(self.content),
+            "crc32": deflate.crc32(self.content),
+            "sha256": hashlib.sha256(self.content).hexdigest(),
+        }
+        self.store.put("sections", self.key, self.content)
+        self.store.put("parts", self.key, msgspec.msgpack.encode(self.part))
+
+    def is_refused(self, **options):
+        """Tell whether the next build makes what it makes without a cache, and nothing beside it."""
+        self.put()
+        before = everything(self.bench.folder)
+        built = self.bench.build(**options)
+        made = built.path.read_bytes() if built.path.is_file() else None
+        return not built.from_cache and everything(self.bench.folder) == before and made in {None, self.fresh}
+
+    def again(self):
+        """Begin once more with what the build made, which took the place of what was planted."""
+        return Plant(self.bench, self.fresh)
+
+
+def everything(folder):
+    """Return the files that are neither a package nor in the cache."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if not {"cache", "dist", "__pycache__"} & set(path.relative_to(folder).parts)
+    }
+
+
+@pytest.fixture
+def plant(bench):
+    fresh = bench.fresh()
+    bench.build()
+    return Plant(bench, fresh)
+
+
+def test_a_member_that_is_right_is_taken(plant):
+    """Who may write to a cache may put code into packages: what is refused below is refused for what it claims."""
+    plant.add("planted.py", bytes(9), data=deflate.deflate_compress(bytes(9), 6), method=8)
+    plant.put()
+    built = plant.bench.build()
+    assert built.from_cache
+    with zipfile.ZipFile(built.path) as archive:
+        assert archive.read("planted.py") == bytes(9)
+
+
+NAMES = (
+    *("../../../escaped.py", "dep/../../escaped.py", "/tmp/escaped-hatch-lambda.py", "dep/../x.py", "..", "a/..", ""),
+    *("a\\..\\b.py", "C:/x.py", "C:x.py", "a\0.py", "a\nb.py", "\x1b[2J.py", "a\x7f", "./a.py", "a//b.py", "a/./b.py"),
+    *("a" * 256, "/".join(["a" * 200] * 30), "d/" * 65 + "x.py", "dep/core.py", "dep/core.py/x.py", "dep", "dep/"),
+    *("../", "dep/core.py/", "/", "a/../b/"),
+)
+
+
+def test_a_member_of_a_kept_part_stays_in_the_package(plant):
+    taken = []
+    for name in NAMES:
+        folder = name.endswith("/")
+        plant.add(name, b"" if folder else b"X = 1\n", **({"sha256": ""} if folder else {}))
+        if not plant.is_refused():
+            taken.append(name)
+        plant = plant.again()
+    assert taken == []
+    assert plant.bench.build().from_cache
+
+
+def test_a_kept_part_writes_nothing_beside_an_unpacked_package(plant):
+    plant.add("../../../escaped.py")
+    assert plant.is_refused(shape="directory")
+
+
+CLAIMS = {
+    "more than deflate can": {"size": 10**9, "method": 8},
+    "less than it is": {"size": 3},
+    "a negative size": {"size": -1},
+    "a negative packed size": {"compressed_size": -1},
+    "four gigabytes": {"size": 1 << 32, "compressed_size": 1 << 32},
+    "more than the file has": {"compressed_size": 10**6, "size": 10**6},
+    "a method that nobody has": {"method": 99},
+    "another checksum": {"crc32": 1},
+    "a checksum that is none": {"crc32": 1 << 40},
+    "another digest": {"sha256": "0" * 64},
+    "a digest that is none": {"sha256": "../../../x"},
+    "no digest": {"sha256": ""},
+}
+
+
+def test_a_member_of_a_kept_part_is_what_it_claims(plant):
+    taken = []
+    for claim, claims in CLAIMS.items():
+        plant.add("claims.py", b"X = 1\n" * 50, **claims)
+        if not plant.is_refused():
+            taken.append(claim)
+        plant = plant.again()
+    assert taken == []
+
+
+def test_a_member_that_unpacks_to_more_than_it_claims_stops(plant):
+    bomb = deflate.deflate_compress(bytes(64 << 20), 12)
+    small = bytes(len(bomb))
+    plant.add("bomb.bin", small, data=bomb, method=8)
+    assert plant.is_refused()
+
+
+def test_a_zip_shows_what_was_audited(plant):
+    """A header of the kept bytes may not name another file than the table, which is what everybody here sees."""
+    plant.add("shown.py", header="evil0.py")
+    assert plant.is_refused()
+
+
+def test_the_directory_shows_what_was_audited(plant):
+    plant.add(
+        "shown.py", directory=Entry(name="evil0.py", executable=True, method=0, crc32=0, size=0, compressed_size=0)
+    )
+    assert plant.is_refused()
+
+
+def test_every_file_of_a_kept_part_has_an_owner(plant):
+    plant.part["distributions"].pop()
+    assert plant.is_refused()
+
+
+@pytest.mark.parametrize("owner", ["../../x", "/x", "\x1b[2J"])
+def test_an_owner_is_no_path(plant, owner):
+    plant.part["distributions"][0] = owner
+    assert plant.is_refused()
+
+
+def test_removed_metadata_has_names_of_the_package(plant):
+    plant.part["metadata"]["../../../escaped"] = b"x"
+    assert plant.is_refused()
+
+
+def test_what_was_checked_once_is_not_checked_again(plant, monkeypatch):
+    """Unpacking everything would cost more than the rest of a build that has all it needs."""
+    plant.add("planted.py")
+    plant.put()
+    assert plant.bench.build().from_cache
+    monkeypatch.setattr(writer, "check_content", lambda *_: pytest.fail("it was unpacked again"))
+    assert plant.bench.build().from_cache

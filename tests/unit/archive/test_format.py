@@ -18,6 +18,7 @@ from hatch_lambda.archive.format import (
     central_header,
     end_record,
     local_header,
+    local_of,
 )
 from hatch_lambda.errors import ArchiveError
 
@@ -88,3 +89,9 @@ def test_what_only_zip64_could_hold_is_refused():
         end_record(MAX_ENTRIES + 1, 0, 0)
     with pytest.raises(ArchiveError, match="4294967296 bytes"):
         end_record(0, 0, MAX_OFFSET + 1)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 1 << 31))
+def test_both_headers_of_an_entry_say_the_same(name, offset):
+    central = central_header(entry(name), LOWEST, offset)
+    assert local_of(central) == local_header(entry(name), LOWEST)

@@ -81,9 +81,9 @@ def leftovers(folder):
     return [path.name for path in folder.iterdir() if path.name.endswith(".tmp")]
 
 
-PART = st.text(st.characters(exclude_characters="/\0\\", codec="utf-8"), min_size=1, max_size=6).filter(
-    lambda text: text not in {".", ".."}
-)
+PART = st.text(
+    st.characters(exclude_characters="/:\\", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=6
+).filter(lambda text: text not in {".", ".."})
 PATHS = st.lists(PART, min_size=1, max_size=4).map("/".join)
 CONTENT = st.binary(max_size=40) | st.integers(0, 5000).map(lambda count: b"a" * count)
 TREES = st.dictionaries(PATHS, st.tuples(CONTENT, st.booleans(), st.booleans()), max_size=12).filter(
