@@ -28,6 +28,14 @@ def from_msgpack(content: bytes | memoryview, kind: type[T]) -> T:
         return msgspec.msgpack.decode(content, type=kind)
 
 
+def from_cache(kept: memoryview | None, kind: type[T]) -> T | None:
+    """Decode what a cache *kept*; None where it kept nothing, or what is whole and not of that *kind*."""
+    try:
+        return None if kept is None else from_msgpack(kept, kind)
+    except msgspec.MsgspecError:
+        return None
+
+
 def convert(value: Any, kind: type[T]) -> T:
     """Convert what a parser returned; raises msgspec.ValidationError for what is not of that *kind*."""
     with _LOCK:

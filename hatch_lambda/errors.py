@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hatch_lambda.redact import masked
+from hatch_lambda.untrusted import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +25,8 @@ class HatchLambdaError(Exception):
     """What the command exits with. 2 is left to click, for unusable command lines."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        self.message = masked(message)
-        self.hint = None if hint is None else masked(hint)
+        self.message = printable(masked(message))
+        self.hint = None if hint is None else printable(masked(hint))
         super().__init__(self.message)
 
     def __str__(self) -> str:

@@ -92,7 +92,7 @@ def find(wanted: str, uv: Uv, cache: Cache, *, cwd: Path, download: bool = True)
     uv, did not answer: the next time it may.
     """
     key = _key(wanted, uv)
-    found = _remembered(cache, key)
+    found = _remembered(cache, key, wanted)
     if found is not None:
         return found
     if not download and cache.get(_MISSING, key) is not None:
@@ -117,7 +117,7 @@ def nearby(wanted: str, uv: Uv, cache: Cache) -> Path | None:
 
     It is for what any patch release does for, and is not asked whether it is what it is said to be.
     """
-    if (remembered := _remembered(cache, _key(wanted, uv))) is not None:
+    if (remembered := _remembered(cache, _key(wanted, uv), wanted)) is not None:
         return remembered.path
     fitting = [(_numbers(version), path) for version, path in _at_hand(wanted, uv) if _fits(version, wanted)]
     return max(fitting)[1] if fitting else None
@@ -131,15 +131,16 @@ def missing(wanted: str, purpose: str, otherwise: str) -> MissingToolError:
     )
 
 
-def _remembered(cache: Cache, key: str) -> Interpreter | None:
+def _remembered(cache: Cache, key: str, wanted: str) -> Interpreter | None:
     payload = cache.get(_KIND, key)
     if payload is None:
         return None
     try:
         known = from_json(payload, _Known)
         path = Path(known.path)
-        return Interpreter(path=path, version=known.version) if _state(path) == known.state else None
-    except (msgspec.MsgspecError, OSError):
+        fits = path.is_absolute() and _fits(known.version, wanted) and _state(path) == known.state
+        return Interpreter(path=path, version=known.version) if fits else None
+    except (msgspec.MsgspecError, OSError, ValueError):
         return None
 
 

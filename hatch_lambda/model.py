@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from hatch_lambda.redact import has_secret, masked
+from hatch_lambda.untrusted import is_distribution, printable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -90,6 +91,10 @@ class Change(Struct, frozen=True, kw_only=True):
     """Bytes after; None where the file was removed."""
     distribution: str | None = None
 
+    def __post_init__(self) -> None:
+        """Write out what a terminal would obey: names and reasons come from packages, or from a cache."""
+        _make_printable(self, ("path", "rule", "reason", "distribution"))
+
     @classmethod
     def of(cls, file: File, stage: Stage, *, rule: str, reason: str, after: int | None = None) -> Change:
         """Note what *stage* did to *file*; without *after*, that it was removed."""
@@ -124,11 +129,12 @@ class Finding(Struct, frozen=True, kw_only=True):
     """The path in the package that it is about."""
 
     def __post_init__(self) -> None:
-        """Keep out what may be a secret: findings are shown, kept, and written to reports."""
+        """Keep out what may be a secret, and what a terminal would obey: findings are shown, kept and reported."""
         for name in ("message", "hint"):
             text = getattr(self, name)
             if text is not None and has_secret(text):
                 force_setattr(self, name, masked(text))
+        _make_printable(self, ("code", "message", "hint", "path"))
 
     def to_json(self) -> dict[str, str | None]:
         """Return it as plain values."""
@@ -139,6 +145,13 @@ class Finding(Struct, frozen=True, kw_only=True):
             "hint": self.hint,
             "path": self.path,
         }
+
+
+def _make_printable(value: Change | Finding, fields: Iterable[str]) -> None:
+    for name in fields:
+        text = getattr(value, name)
+        if text is not None and not text.isprintable():
+            force_setattr(value, name, printable(text))
 
 
 class LockedWheel(Struct, frozen=True, kw_only=True):
@@ -170,6 +183,11 @@ class LockedSource(Struct, frozen=True, kw_only=True):
     """Where the project lies in what is fetched."""
     directory: str | None = None
     """Absolute path of a local folder, which holds the source as it is at the moment."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a *name* that is none, since it is part of paths."""
+        if not is_distribution(self.name):
+            raise ValueError(f"{shown(self.name)} is not the name of a distribution")
 
     @property
     def shown(self) -> str:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from hatch_lambda import __version__, archive, collect, compiling, install, locks, parts, shapes, slimming, verify
 from hatch_lambda.cache import Cache, digest
-from hatch_lambda.decoding import from_msgpack, to_msgpack
+from hatch_lambda.decoding import from_cache, to_msgpack
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.interpreter import nearby
 from hatch_lambda.model import Finding, Severity, Tree
@@ -256,12 +256,10 @@ def _audit(project: Project, taken: collect.Taken, own: verify.Facts, context: C
     files = [(file.path, file.executable, file.distribution) for file in taken.own_tree]
     known = (files, own, project.target, policy, layers)
     key = digest(taken.dependencies.key, to_msgpack(known))
-    kept = context.cache.get(_AUDITS, key)
-    if kept is None:
+    audited = from_cache(context.cache.get(_AUDITS, key), verify.Audit)
+    if audited is None:
         audited = verify.audit(subject, policy, layers)
         context.cache.put(_AUDITS, key, to_msgpack(audited))
-    else:
-        audited = from_msgpack(kept, verify.Audit)
     more = [
         *verify.check_unzipped(taken.tree, sum(layer.size for layer in layers), nested=policy.nested),
         *verify.check_syntax(subject, policy.handler, context.cache),

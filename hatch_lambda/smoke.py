@@ -13,7 +13,7 @@ import msgspec
 
 from hatch_lambda import __version__
 from hatch_lambda.cache import digest
-from hatch_lambda.decoding import from_msgpack
+from hatch_lambda.decoding import from_cache
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.interpreter import find
 from hatch_lambda.model import Finding, Severity
@@ -73,11 +73,9 @@ def smoke_test(package: Path, content_sha256: str, project: Project, run: Run, t
         interpreter,
         __version__,
     )
-    kept = run.context.cache.get(_KIND, key)
+    found = from_cache(run.context.cache.get(_KIND, key), list[Finding])
     stage = "invoke" if events else "import"
-    if kept is not None:
-        found = from_msgpack(kept, list[Finding])
-    else:
+    if found is None:
         run.context.progress.start(stage, 0)
         found = _run(package, project, host, events, run.journal.changes)
         if all(finding.code in _CERTAIN for finding in found):

@@ -7,8 +7,8 @@ import secrets
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from hatch_lambda.errors import ArchiveError, remedy
 from hatch_lambda.archive.read import opened
+from hatch_lambda.errors import ArchiveError, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -47,8 +47,9 @@ class CachedStreams(Struct, frozen=True, kw_only=True):
     level: int
 
     def get(self, content: bytes, sha256: str) -> memoryview | None:
-        """Return what is kept."""
-        return self.cache.get("streams", self._key(sha256)) if len(content) >= _WORTH_KEEPING else None
+        """Return what is kept, once it was seen to be right."""
+        data = self.cache.get("streams", self._key(sha256)) if len(content) >= _WORTH_KEEPING else None
+        return data if data is not None and _unpacks_to(data, content) else None
 
     def put(self, content: bytes, sha256: str, data: Buffer) -> None:
         """Keep *data*."""
@@ -72,10 +73,17 @@ class _Place(Struct, frozen=True):
             with self.file.open("rb", buffering=0) as stream:
                 stream.seek(self.offset)
                 data = stream.read(self.size)
-            unpacked = data if len(data) == len(content) else deflate.deflate_decompress(data, len(content))
-        except (OSError, deflate.DeflateError):  # another build may have pruned the cache
+        except OSError:  # another build may have pruned the cache
             return None
-        return data if unpacked == content else None
+        return data if _unpacks_to(data, content) else None
+
+
+def _unpacks_to(data: bytes | memoryview, content: bytes) -> bool:
+    try:
+        unpacked = data if len(data) == len(content) else deflate.deflate_decompress(data, len(content))
+    except deflate.DeflateError:
+        return False
+    return unpacked == content
 
 
 class SectionStreams:

@@ -146,7 +146,9 @@ def write(  # noqa: PLR0913, PLR0917 - what goes in, where it goes, and how
             content = content_digest(entries)
             key = digest(section.sha256, _digest_of(rest))
             known = packer.cache.get("digests", key)
-            sha256 = known.tobytes().decode("ascii") if known is not None else None
+            sha256 = known.tobytes().decode("latin-1") if known is not None else None
+            if sha256 is not None and not is_digest(sha256):
+                known = sha256 = None
             if sha256 is not None and _is_there(output, size, section, rest):
                 inspect(output, content)
             else:

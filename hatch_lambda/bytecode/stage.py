@@ -223,6 +223,8 @@ def _kept(key: str, pack: Sequence[_Module], compiler: Compiler) -> dict[Path, s
         results = from_msgpack(payload, list[_Result])
     except msgspec.MsgspecError:  # whole, but none of ours
         return None
+    if len(results) != len(pack):
+        return None
     for module, result in zip(pack, results, strict=True):
         if result.reason is None:
             with _naming(module.destination):

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from hatch_lambda.cache import digest
 from hatch_lambda.decoding import from_msgpack
@@ -197,9 +198,10 @@ def _kept(key: str, bench: Bench) -> Path | None:
         return None
     try:
         name, data = from_msgpack(content, tuple[str, bytes])
-    except msgspec.MsgspecError:  # whole, but none of ours
+        parse_wheel_filename(name)
+    except (msgspec.MsgspecError, InvalidWheelFilename):  # whole, but none of ours
         bench.cache.drop(_WHEELS, key)
         return None
-    wheel = bench.workspace / package_path(name, "the cache")
+    wheel = bench.workspace / package_path(name.replace("/", "_"), "the cache")
     wheel.write_bytes(data)
     return wheel

@@ -9,8 +9,10 @@ from functools import cache as memoized
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from hatch_lambda import archive
 from hatch_lambda.cache import digest
-from hatch_lambda.errors import CommandError, InstallError
+from hatch_lambda.errors import ArchiveError, CommandError, InstallError
+from hatch_lambda.workspace import remove_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,12 +32,21 @@ def put_client(target: Target, host: Host, folder: Path) -> None:
     """
     key = digest(_pins(), str(target))
     kept = host.cache.get(_KIND, key)
-    if kept is None:
+    if kept is None or not _unpacked(kept, folder):
         _install(target, host.uv, folder)
         host.cache.put(_KIND, key, _zipped(folder))
-        return
-    with zipfile.ZipFile(io.BytesIO(kept)) as archive:
-        archive.extractall(folder)
+
+
+def _unpacked(kept: memoryview, folder: Path) -> bool:
+    """Unpack what was *kept* into *folder*, if it is a zip that can be; else nothing is left of it."""
+    package = folder.with_name("awslambdaric.zip")
+    try:
+        package.write_bytes(kept)
+        archive.unpack(package, folder)
+    except ArchiveError:
+        remove_tree(folder)
+        return False
+    return True
 
 
 def _install(target: Target, uv: Uv, folder: Path) -> None:
@@ -59,10 +70,10 @@ def _install(target: Target, uv: Uv, folder: Path) -> None:
 
 def _zipped(folder: Path) -> bytes:
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
+    with zipfile.ZipFile(stream, "w") as made:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
-                archive.write(path, path.relative_to(folder).as_posix())
+                made.write(path, path.relative_to(folder).as_posix())
     return stream.getvalue()
 
 

@@ -9,12 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hatch_lambda import signals
-from hatch_lambda.archive import is_own_wheel, is_own_zip, is_zip
-from hatch_lambda.errors import ArchiveError, remedy
 import msgspec
 
+from hatch_lambda import signals
+from hatch_lambda.archive import is_own_wheel, is_own_zip, is_zip
 from hatch_lambda.decoding import from_json
+from hatch_lambda.errors import ArchiveError, remedy
 from hatch_lambda.report import Artifact
 from hatch_lambda.workspace import NotRegularError, beside, is_folder, open_regular, remove_tree, replace_file
 

@@ -11,6 +11,7 @@ import random
 import shutil
 import struct
 import subprocess
+import sys
 import time
 import zipfile
 from contextlib import suppress
@@ -1053,6 +1054,67 @@ def test_an_owner_is_no_path(plant, owner):
 def test_removed_metadata_has_names_of_the_package(plant):
     plant.part["metadata"]["../../../escaped"] = b"x"
     assert plant.is_refused()
+
+
+FOREIGN = (
+    *(b"", b"\x93\x01\x02\x03", b"\xff" * 99, b"\x90", b"\x91\x90", b"{}", b"[]", b"null", b"0", b"\xc0"),
+    b"../../x" * 9,
+)
+
+
+@pytest.mark.parametrize("kind", sorted({*KINDS} - {"known"}))
+def test_a_whole_entry_with_any_content_costs_time_alone(bench, kind):
+    """Of every kind; nobody is told another digest, and no other file goes or comes."""
+    fresh = bench.fresh()
+    told = bench.build()
+    (bench.folder / "victim").write_text("x")
+    entries = bench.entries(kind)
+    for content in FOREIGN:
+        for path in entries:
+            Cache(root=bench.cache).put(kind, path.parent.name + path.name, content)
+        built = bench.build()
+        assert (built.path.read_bytes(), built.sha256, built.findings) == (fresh, told.sha256, told.findings)
+    assert (bench.folder / "victim").is_file()
+
+
+def test_what_is_remembered_of_other_parts_names_no_file(bench):
+    """Whatever is dropped is an entry of the cache."""
+    bench.build()
+    victim = bench.folder / "victim"
+    victim.write_text("x")
+    (path,) = bench.entries("recent")
+    key = path.parent.name + path.name
+    store = Cache(root=bench.cache)
+    ((_, kind, wheels),) = msgspec.msgpack.decode(bytes(store.get("recent", key)))
+    fresh = bench.change_one()
+    store.put("recent", key, msgspec.msgpack.encode([(f"..{victim}", kind, wheels)]))
+    assert bench.bytes() == fresh
+    assert victim.read_text() == "x"
+
+
+def test_what_a_cache_says_to_people_is_only_text(plant):
+    """A terminal obeys some characters; a page is made of others."""
+    evil = "\x1b]0;owned\x07\x1b[8m\x9b2J\u202e<script>alert(1)</script>"
+    finding = {"code": "HL020", "severity": "warning", "message": evil, "hint": evil, "path": evil}
+    change = {"stage": "slim", "path": evil, "rule": evil, "reason": evil, "before": 1, "after": None}
+    plant.part["findings"].append(finding)
+    plant.part["changes"].append(change)
+    plant.put()
+    done = subprocess.run(
+        [sys.executable, "-m", "hatch_lambda", "build", "-v", "--report", "dist"],
+        cwd=plant.bench.project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "owned" in done.stderr
+    said = done.stdout + done.stderr
+    pages = [path.read_text() for path in plant.bench.project.glob("dist/*.html")]
+    assert pages
+    for text_ in (said, *pages):
+        assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text_)
+    assert not [page for page in pages if "<script>alert(1)" in page]
 
 
 def test_what_was_checked_once_is_not_checked_again(plant, monkeypatch):
