@@ -103,8 +103,8 @@ class _Reader:
         strings = bytes(self.data[start : start + size])
 
         def string(at: int) -> str:
-            end = strings.index(b"\0", at) if at < len(strings) else -1
-            if not 0 <= end - at <= _LONGEST_NAME:
+            end = strings.find(b"\0", at, at + _LONGEST_NAME + 1)
+            if end < 0:
                 raise ValueError("a name lies outside of its table")
             return strings[at:end].decode("utf-8", "replace")
 
@@ -136,10 +136,14 @@ class _Reader:
     def _versions(self, address: int, count: int) -> Iterator[tuple[int, int]]:
         """Yield where the names of each library and of each version needed of it are (gABI, "Symbol Versioning")."""
         at = self._offset(address)
+        left = _MOST
         for _ in range(min(count, _MOST)):
             _, names, library, first, following = _VERNEED.unpack_from(self.data, at)
             aux = at + first
-            for _ in range(min(names, _MOST)):
+            left -= names
+            if left < 0:
+                raise ValueError("it needs more versions than there are")
+            for _ in range(names):
                 _, flags, _, version, next_aux = _VERNAUX.unpack_from(self.data, aux)
                 if not flags & _WEAK:
                     yield library, version

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
     from hatch_lambda.project import Project
 
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
 _OPTION = re.compile(r"(?P<name>--[a-z-]+|-[a-zA-Z])(?:\s*=\s*|\s+|(?<=^-[a-zA-Z]))(?P<value>.*)|--[a-z-]+")
 _HASH = re.compile(r"--hash[=\s]+(\S+)")
 _COMMIT = re.compile(r"@[0-9a-f]{40}(?:$|#)")
 _LOCAL = re.compile(r"\.|/|file:|[A-Za-z]:[\\/]")
+_DEEPEST = 50
+"""Files that include one another in a row."""
 _LONG = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-f": "--find-links"}
 
 
@@ -36,6 +38,8 @@ class Contents(Pins, kw_only=True):
     text: str = ""
     """The first file as it stands."""
     require_hashes: bool = True
+    included: set[Path] = field(default_factory=set)
+    """Files that were read to their end: a second time they would say the same."""
     problems: list[str] = field(default_factory=list)
     """Lines that are not allowed in a lock file: where, and why."""
 
@@ -55,11 +59,7 @@ def _parse(path: Path, text: str, project: Project, contents: Contents, above: l
             continue
         name, value = _option(line)
         if name == "--requirement":
-            included = (path.parent / value).resolve()
-            if included in above:
-                contents.problems.append(f"{place}: {value} includes itself")
-            else:
-                _parse(included, _text(included, project, place), project, contents, [*above, included])
+            _include((path.parent / value).resolve(), value, place, project, contents, above)
         elif name == "--constraint":
             contents.options.append(f"--constraint {path.parent / value}")
         elif name == "--editable":
@@ -68,6 +68,20 @@ def _parse(path: Path, text: str, project: Project, contents: Contents, above: l
             contents.options.append(f"--find-links {(path.parent / value).resolve().as_posix()}")
         elif name != "--require-hashes":
             contents.options.append(line)
+
+
+def _include(  # noqa: PLR0913, PLR0917 - as the line says it, and as it is meant
+    included: Path, value: str, place: str, project: Project, contents: Contents, above: list[Path]
+) -> None:
+    if included in contents.included:
+        return
+    if included in above:
+        contents.problems.append(f"{place}: {value} includes itself")
+    elif len(above) > _DEEPEST:
+        contents.problems.append(f"{place}: {value} is included by more than {_DEEPEST} files in a row")
+    else:
+        _parse(included, _text(included, project, place), project, contents, [*above, included])
+        contents.included.add(included)
 
 
 def _parse_requirement(line: str, path: Path, place: str, project: Project, contents: Contents) -> None:

@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _IMPORT = re.compile(rb"import(?=[\s\\(*])")
-_FROM = re.compile(rb"(?<![\w.])from(?=[\s.])([\w\x80-\xff.\s]*)$")
-_PLAIN = re.compile(rb"(?:^|[^\w.\s])\s*$")
+_CLAUSE_BEFORE = re.compile(rb"[\w\x80-\xff.\s]*+")
+_FROM_REVERSED = re.compile(rb"(?<=[\s.])morf(?![\w.])")
+_PLAIN_REVERSED = re.compile(rb"\s*+(?:[^\w.\s]|\Z)")
 _CONTINUED = re.compile(rb"\\\r?\n")
 _COMMENT = re.compile(rb"#[^\n]*")
-_LOGICAL_END = re.compile(rb"[\n;#]")
+_NOT_CODE = re.compile(rb"(?:[ \t]*+(?:>>>|\.\.\.))|(?:\s|\\\r?\n)*+#")
+_NEXT = rb"i(?!(?<![\w\x80-\xff.]i)mport[\s\\(*])"
+"""Any ``i`` but that of another import: no clause goes beyond one, so that none is read twice."""
+_BRACKETED = re.compile(rb"(?:\s|\\\r?\n)*+\(((?:[^)#i]++|#[^\n]*+|" + _NEXT + rb")*+)")
+_BARE = re.compile(rb"((?:[^\n;#\\i]++|\\\r?\n|\\|" + _NEXT + rb")*+)")
 _NAME = re.compile(rb"[\w\x80-\xff.:/-]*")
 _DOTTED = re.compile(rb"[\w\x80-\xff.]*")
 _FILE_NAME = re.compile(rb"[\w\x80-\xff.+-]*")
@@ -30,6 +35,8 @@ _QUOTES = (b"'", b'"')
 _OPENINGS = (*_QUOTES, b"}")
 _PLACEHOLDERS = (b"{", b"%")
 _COMPUTED = (b"}", b"*", b"%")
+_LONGEST_CLAUSE = 1000
+"""Bytes before ``import`` that may name the module: longer ones are none."""
 _LONGEST = 200
 """Bytes to either side of a word that may belong to its name: longer names are no modules."""
 
@@ -55,67 +62,114 @@ def imports(text: bytes, words: Words | None = None) -> Iterator[Import]:
 
     With *words*, those on one line that contain none of them are passed over: most imports, quickly.
     """
+    lines = _Lines(text)
+    read = 0
     for match in _IMPORT.finditer(text):
-        if words is not None and _lacks(text, match.start(), words):
+        position = match.start()
+        if position < read or (words is not None and lines.lacks(position, words)) or lines.is_skipped(position):
             continue
-        prefix = _logical_line_before(text, match.start())
-        if _EXAMPLE.match(prefix) or prefix.lstrip().startswith(b"#"):
+        before = _CONTINUED.sub(b" ", text[max(lines.logical_start(position), position - _LONGEST_CLAUSE) : position])
+        reverse = before[::-1]
+        clause = _CLAUSE_BEFORE.match(reverse)
+        found = _FROM_REVERSED.search(reverse, 0, clause.end()) if clause is not None else None
+        if found is None and not _PLAIN_REVERSED.match(reverse):
             continue
-        if found := _FROM.search(prefix):
-            module = b"".join(found[1].split()).decode(errors="replace")
-            yield Import(module, tuple(_names(text, match.end())))
-        elif _PLAIN.search(prefix):
-            for name in _names(text, match.end()):
-                yield Import(name)
+        names, read = _names(text, match.end())
+        if found is not None:
+            module = b"".join(reverse[: found.start()][::-1].split()).decode(errors="replace")
+            yield Import(module, tuple(names))
+        else:
+            yield from map(Import, names)
 
 
-def _lacks(text: bytes, position: int, words: Words) -> bool:
-    start = text.rfind(b"\n", 0, position) + 1
-    end = text.find(b"\n", position)
-    line = text[start : end if end >= 0 else len(text)]
-    if b"(" in line or b"\\" in line or text.endswith((b"\\\n", b"\\\r\n"), 0, start):
-        return False
-    return not words.search(line)
+class _Lines:
+    """What there is to know of the lines of a text, found out once for each: a line may have a thousand imports."""
+
+    __slots__ = ("_known", "_lacks", "_logical", "_skipped", "_start", "_stop", "_text")
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._start, self._stop = 0, -1
+        self._known = self._logical = -1
+        self._lacks: bool | None = None
+        self._skipped: bool | None = None
+
+    def _go(self, position: int) -> int:
+        """Return where the line of *position* begins."""
+        if not self._start <= position <= self._stop:
+            self._start = self._text.rfind(b"\n", 0, position) + 1
+            end = self._text.find(b"\n", position)
+            self._stop = end if end >= 0 else len(self._text)
+            self._lacks = self._skipped = None
+        return self._start
+
+    def lacks(self, position: int, words: Words) -> bool:
+        """Tell whether the line is by itself and has none of *words*."""
+        start = self._go(position)
+        if self._lacks is None:
+            line = self._text[start : self._stop]
+            is_alone = b"(" not in line and b"\\" not in line and not self._is_continued(start)
+            self._lacks = is_alone and not words.search(line)
+        return self._lacks
+
+    def logical_start(self, position: int) -> int:
+        """Return where the line of *position* begins, or the first of those that it continues."""
+        line = start = self._go(position)
+        if line != self._known:
+            while start > 1 and self._is_continued(start):
+                start = self._text.rfind(b"\n", 0, start - 1) + 1
+                if start == self._known:
+                    start = self._logical
+                    break
+            self._known, self._logical = line, start
+        return self._logical
+
+    def is_skipped(self, position: int) -> bool:
+        """Tell whether the logical line is a comment or an example."""
+        start = self.logical_start(position)
+        if self._skipped is None:
+            self._skipped = _NOT_CODE.match(self._text, start) is not None
+        return self._skipped
+
+    def is_example(self, position: int) -> bool:
+        """Tell whether the line is an example."""
+        start = self._go(position)
+        if self._skipped is None:
+            self._skipped = _EXAMPLE.match(self._text, start) is not None
+        return self._skipped
+
+    def _is_continued(self, start: int) -> bool:
+        return self._text.endswith((b"\\\n", b"\\\r\n"), 0, start)
 
 
-def _logical_line_before(text: bytes, position: int) -> bytes:
-    start = text.rfind(b"\n", 0, position) + 1
-    while start > 1 and text[:start].endswith((b"\\\n", b"\\\r\n")):
-        start = text.rfind(b"\n", 0, start - 1) + 1
-    return _CONTINUED.sub(b" ", text[start:position])
-
-
-def _names(text: bytes, position: int) -> Iterator[str]:
-    rest = text[position : position + 40_000]
-    bare = _CONTINUED.sub(b" ", rest[:2000] if b"(" not in rest[:40] else rest).lstrip()
-    if bare.startswith(b"("):
-        clause = _COMMENT.sub(b"", bare[1:]).partition(b")")[0]
+def _names(text: bytes, position: int) -> tuple[list[str], int]:
+    """Return the names that an import lists from *position* on, and where its clause ends."""
+    match = _BRACKETED.match(text, position)
+    if match is not None:
+        clause = _COMMENT.sub(b"", match[1])
     else:
-        clause = _LOGICAL_END.split(_CONTINUED.sub(b" ", rest), maxsplit=1)[0]
-    for part in clause.split(b","):
-        words = part.split()
-        if words:
-            yield words[0].strip(b"'\")").decode(errors="replace")
+        match = _BARE.match(text, position)
+        assert match is not None  # as it takes nothing, too
+        clause = match[1]
+    parts = (part.split() for part in _CONTINUED.sub(b" ", clause).split(b","))
+    return [words[0].strip(b"'\")").decode(errors="replace") for words in parts if words], match.end()
 
 
 def quoted(text: bytes, words: Words) -> Iterator[Quoted]:
     """Find the names in strings of *text* that contain one of *words*."""
+    lines = _Lines(text)
     for match in words.finditer(text):
         start, end = _extent(text, match.span(), _NAME)
         opening = text[start - 1 : start] if start else b""
         closing = text[end : end + 1]
         if opening not in _OPENINGS or text.endswith(b"startswith(", 0, start - 1):
             continue
-        if _is_example(text, start):
+        if lines.is_example(start):
             continue
         name = text[start:end].decode(errors="replace")
         open_ended = closing in _PLACEHOLDERS or (name.endswith(".") and closing in _QUOTES)
         if open_ended or closing in _QUOTES or "." in name:
             yield Quoted(name, open_ended)
-
-
-def _is_example(text: bytes, position: int) -> bool:
-    return _EXAMPLE.match(text, text.rfind(b"\n", 0, position) + 1) is not None
 
 
 def dotted(data: bytes, words: Iterable[str]) -> Iterator[str]:
@@ -182,9 +236,10 @@ def file_names(text: bytes, suffixes: re.Pattern[bytes]) -> Iterator[tuple[str, 
 
     A name of which a part is computed (``f"{name}.h"``, ``name + ".h"``, ``"*.h"``) is given as its suffix.
     """
+    lines = _Lines(text)
     for match in suffixes.finditer(text):
         end = match.start()
-        if _is_example(text, end):
+        if lines.is_example(end):
             continue
         before = _FILE_NAME.match(text[max(0, end - _LONGEST) : end][::-1])
         assert before is not None

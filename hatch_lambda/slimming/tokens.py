@@ -8,25 +8,41 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _PREFIX = rb"(?P<prefix>[rRbBuUfFtT]{0,2})"
-_STRING = (
-    rb'"""(?P<a>[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*)"""'
-    rb"|'''(?P<b>[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*)'''"
-    rb'|"(?P<c>[^"\\\n]*(?:\\.[^"\\\n]*)*)"'
-    rb"|'(?P<d>[^'\\\n]*(?:\\.[^'\\\n]*)*)'"
-)
-_TOKEN = re.compile(
-    rb"(?P<skip>[ \t\r\f]+|\#[^\n]*|\\\r?\n)"
-    rb"|(?P<newline>\n)"
-    rb"|(?P<string>" + _PREFIX + rb"(?:" + _STRING + rb"))"
-    rb"|(?P<name>[A-Za-z_\x80-\xff][\w\x80-\xff]*)"
-    rb"|(?P<number>[0-9][\w.]*)"
-    rb"|(?P<operator>:=|->|[=!<>]=|(?:\*\*|//|>>|<<|[-+*/%&|^@])=|\*\*|.)",
-    re.DOTALL,
-)
+_DOUBLE = rb'"""(?P<a>[^"\\]*+(?:(?:\\.|"(?!""))[^"\\]*+)*+)"""|'
+_SINGLE = rb"'''(?P<b>[^'\\]*+(?:(?:\\.|'(?!''))[^'\\]*+)*+)'''|"
+_ON_ONE_LINE = rb'"(?P<c>[^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"|' + rb"'(?P<d>[^'\\\n]*+(?:\\.[^'\\\n]*+)*+)'"
+
+
+def _tokens(triple: bytes) -> re.Pattern[bytes]:
+    """Compile the search for a token, where strings in three quotes may be such as *triple*."""
+    return re.compile(
+        rb"(?P<skip>[ \t\r\f]+|\#[^\n]*|\\\r?\n)"
+        rb"|(?P<newline>\n)"
+        rb"|(?P<string>" + _PREFIX + rb"(?:" + triple + _ON_ONE_LINE + rb"))"
+        rb"|(?P<name>[A-Za-z_\x80-\xff][\w\x80-\xff]*)"
+        rb"|(?P<number>[0-9][\w.]*)"
+        # A quote without another is no Python; the rest of its line is not searched for more of the kind.
+        rb"|(?P<operator>:=|->|[=!<>]=|(?:\*\*|//|>>|<<|[-+*/%&|^@])=|\*\*|[\"'](?:[^\\\n]|\\.)*+|.)",
+        re.DOTALL,
+    )
+
+
+_TOKENS = {
+    b"": _tokens(_DOUBLE + _SINGLE),
+    b'"': _tokens(_SINGLE),
+    b"'": _tokens(_DOUBLE),
+    b"\"'": _tokens(b""),
+}
+"""By the quotes of which three were seen to begin a string that never ends: no other is tried with the same end."""
+_CONTENT = frozenset("abcd")
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
 
@@ -65,7 +81,7 @@ def tokenize(text: bytes) -> list[Token]:
     """Return the tokens of *text*, without comments; one newline ends it."""
     tokens: list[Token] = []
     line, depth = 1, 0
-    for match in _TOKEN.finditer(text):
+    for match in _matches(text):
         kind, found = match.lastgroup, match[0]
         # The last group to close is the outer one; only it has a meaning here.
         if kind == "newline":
@@ -83,9 +99,28 @@ def tokenize(text: bytes) -> list[Token]:
     return tokens
 
 
+def _matches(text: bytes) -> Iterator[re.Match[bytes]]:
+    unended, position = b"", 0
+    while True:
+        for match in _TOKENS[unended].finditer(text, position):
+            yield match
+            if (found := _unended(match)) not in unended:
+                unended, position = bytes(sorted(unended + found)), match.end()
+                break
+        else:
+            return
+
+
+def _unended(match: re.Match[bytes]) -> bytes:
+    """Return the quote of an empty string that has a third behind it, since the one in three of them has no end."""
+    quote = match[0][-1:]
+    is_empty = match["c"] == b"" or match["d"] == b""
+    return quote if is_empty and match.string.startswith(quote, match.end()) else b""
+
+
 def _string(match: re.Match[bytes], line: int, depth: int) -> Token:
     prefix = match["prefix"].lower()
-    content = next(match[group] for group in "abcd" if match[group] is not None)
+    content = next(found for group, found in match.groupdict().items() if group in _CONTENT and found is not None)
     formatted = b"{" in content and (b"f" in prefix or b"t" in prefix)
     escaped = b"\\" in content and b"r" not in prefix
     known = not (formatted or escaped or b"b" in prefix)

@@ -30,6 +30,10 @@ _MUTATORS = frozenset({"add", "append", "extend", "insert", "update"})
 _AUGMENTED = frozenset({"+=", "-=", "*=", "/=", "//=", "%=", "@=", "&=", "|=", "^=", ">>=", "<<=", "**="})
 _ENDS_OF_FOR = frozenset({"if", "for", "async"})
 
+_MOST_TOKENS = 1_000_000
+_DEEPEST = 100
+"""Expressions within one another; Python's own parser takes twice as many brackets."""
+
 
 class Bindings(Struct):
     """What a file binds to which names; None stands for what cannot be told."""
@@ -104,9 +108,11 @@ class Bindings(Struct):
         targets: list[Token] = []
         values: list[Token] = []
         goal = targets
-        for token in tokens[index + 1 :]:
+        for token in map(tokens.__getitem__, range(index + 1, len(tokens))):
             if token.depth == depth and token.is_name("in") and goal is targets:
                 goal = values
+            elif goal is targets and token.depth <= depth and token.is_name("for"):
+                break  # which is no Python
             elif goal is values and token.depth <= depth and _ends_loop(token, depth):
                 break
             else:
@@ -122,7 +128,9 @@ class Bindings(Struct):
         depth = tokens[index].depth + (not is_lambda)
         ends = (")", "]", "}") if is_lambda else (")",)  # a function's type parameters stand in brackets before
         before = tokens[index]
-        for token in tokens[index + 1 :]:
+        for token in map(tokens.__getitem__, range(index + 1, len(tokens))):
+            if token.is_name("def") or (is_lambda and token.is_name("lambda")):
+                break  # it is read by itself
             if (token.depth < depth and token.is_operator(*ends)) or token.kind is Kind.NEWLINE:
                 break
             if is_lambda and token.depth == depth and token.is_operator(":"):
@@ -152,10 +160,13 @@ class Evaluator(Struct, frozen=True):
     bindings: Bindings
     elsewhere: Callable[[str], Iterator[Bindings]]
     """The bindings of all the files of the same owner that have a name."""
+    left: list[int] = field(default_factory=lambda: [_MOST_TOKENS])
+    """How many tokens may still be looked at: each name may stand for two others, and these for four."""
 
-    def values(self, expression: Expression, seen: frozenset[str] = frozenset()) -> Values | None:
-        """Return them, or None if they are not all written out."""
-        expression = _unwrapped(expression)
+    def values(self, expression: Expression, seen: frozenset[str] = frozenset(), depth: int = 0) -> Values | None:
+        """Return them, or None if they are not all written out, or not to be found with reasonable effort."""
+        self.left[0] -= len(expression) + 1
+        expression = _unwrapped(expression) if self.left[0] >= 0 and depth <= _DEEPEST else ()
         if not expression:
             return None
         if all(token.kind is Kind.STRING for token in expression):
@@ -164,24 +175,24 @@ class Evaluator(Struct, frozen=True):
             name = expression[-1].text
             if name in seen:
                 return Values()
-            return self._named(name, seen | {name}, dotted=len(expression) > 1)
+            return self._named(name, seen | {name}, depth + 1, dotted=len(expression) > 1)
         parts = split(expression, ",")
         if len(parts) == 1:
             parts = _alternatives(expression)
         if len(parts) < 2:  # noqa: PLR2004 - nothing to take apart
             return None
-        return _union([self.values(part, seen) for part in parts])
+        return _union([self.values(part, seen, depth + 1) for part in parts])
 
-    def _named(self, name: str, seen: frozenset[str], *, dotted: bool) -> Values | None:
+    def _named(self, name: str, seen: frozenset[str], depth: int, *, dotted: bool) -> Values | None:
         own = None if dotted else self.bindings.names.get(name)
         if own is not None:
-            return _union([value if value is None else self.values(value, seen) for value in own])
+            return _union([value if value is None else self.values(value, seen, depth) for value in own])
         name = self.bindings.imported.get(name, name)
         found: list[Values | None] = []
         for bindings in self.elsewhere(name):
-            there = Evaluator(bindings, self.elsewhere)
+            there = Evaluator(bindings, self.elsewhere, self.left)
             bound = [*bindings.names.get(name, ()), *bindings.attributes.get(name, ())]
-            found += (value if value is None else there.values(value, seen) for value in bound)
+            found += (value if value is None else there.values(value, seen, depth) for value in bound)
         return _union(found)
 
 

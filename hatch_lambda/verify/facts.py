@@ -161,16 +161,17 @@ class _Collector:
             self._plugins.append(file.distribution)
 
     def _required(self, metadata: str) -> list[str]:
-        from packaging.requirements import InvalidRequirement, Requirement
+        from packaging.requirements import Requirement
         from packaging.utils import canonicalize_name
 
         names = set()
         for text in _REQUIRES.findall(metadata.partition("\n\n")[0].replace("\r", "")):
             try:
                 requirement = Requirement(text)
-            except InvalidRequirement:
+                applies = requirement.marker is None or requirement.marker.evaluate(self._markers)
+            except (ValueError, RecursionError):  # no requirement, or one that asks what nobody knows
                 continue
-            if requirement.marker is None or requirement.marker.evaluate(self._markers):
+            if applies:
                 names.add(canonicalize_name(requirement.name))
         return sorted(names)
 

@@ -18,7 +18,7 @@ _BY_NAME = tuple(
     (word, re.compile(loader + rb"\(\s*['\"]([A-Za-z_][\w.]*)"))
     for word, loader in (
         *((b"import_module(", b"import_module"), (b"find_spec(", b"find_spec")),
-        *((b"__import__(", b"__import__"), (b"lazy", rb"lazy\w*")),
+        *((b"__import__(", b"__import__"), (b"lazy", rb"lazy\w{0,60}")),
     )
 )
 """How a module is imported by its name, each after a word without which no text has that.
@@ -32,15 +32,21 @@ _ASKS = re.compile(
     rb"\s*(?:['\"]([A-Za-z0-9][\w.-]*)|(__name__|__package__)\b)"
 )
 _DEFINES = re.compile(rb"\bdef \w+$")
+_LONGEST_DEFINITION = 200
 _NOT_CODE = (b"#", b">>>", b"...")
+_GUARDS = (b"try:", b"with suppress", b"with contextlib.suppress")
 
 
 def imported(text: bytes) -> Iterator[str]:
     """Yield the absolute names of modules, or of names in modules, that *text* imports, some more than once."""
+    end = 0
     for match in _IMPORT.finditer(text):
+        if match.start() < end:  # the line was read
+            continue
         start = text.rfind(b"\n", 0, match.start()) + 1
         end = text.find(b"\n", match.end())
-        line = text[start : end if end >= 0 else len(text)]
+        end = end if end >= 0 else len(text)
+        line = text[start:end]
         if found := _FROM.match(line):
             yield from _from(found[1].decode("utf-8", "replace"), found[2])
         elif found := _PLAIN.match(line):
@@ -76,30 +82,46 @@ def asked(text: bytes) -> Iterator[str]:
     """
     if b"importlib" not in text and b"pkg_resources" not in text:
         return
+    blocks = _Blocks(text)
     for match in _ASKS.finditer(text):
-        start = text.rfind(b"\n", 0, match.start()) + 1
-        line = text[start : match.start()]
-        if line.lstrip().startswith(_NOT_CODE) or _DEFINES.search(line) or _is_guarded(text[: match.start()]):
+        before = text[max(blocks.start(match.start()), match.start() - _LONGEST_DEFINITION) : match.start()]
+        if blocks.is_skipped or _DEFINES.search(before) or blocks.is_guarded:
             continue
         yield (match[1] or b"").decode("utf-8", "replace").rstrip(".-")
 
 
-def _is_guarded(before: bytes) -> bool:
-    """Tell whether the statement at the end of *before* is in the body of a ``try``, by the indentation."""
-    lines = before.split(b"\n")
-    indent = _indent(lines[-1])
-    for line in reversed(lines[:-1]):
+class _Blocks:
+    """The lines of a text and the blocks that they are in, by the indentation; read once, in their order."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._start, self._stop = 0, -1
+        self._above: list[tuple[int, bool]] = []
+        """The heads of the blocks that are open: their indentation, and whether they or one above guard."""
+        self.is_guarded = False
+        """Whether the line is in the body of a ``try``."""
+        self.is_skipped = False
+        """Whether the line is no code."""
+
+    def start(self, position: int) -> int:
+        """Go on to the line of *position*, and return where it begins."""
+        while self._stop < position:
+            self._start = self._stop + 1
+            end = self._text.find(b"\n", self._start)
+            self._stop = end if end >= 0 else len(self._text)
+            self._add(self._text[self._start : self._stop])
+        return self._start
+
+    def _add(self, line: bytes) -> None:
         bare = line.strip()
+        self.is_skipped = not bare or bare.startswith(_NOT_CODE)
         if not bare or bare.startswith(b"#"):
-            continue
-        depth = _indent(line)
-        if depth < indent:
-            if bare.startswith((b"try:", b"with suppress", b"with contextlib.suppress")):
-                return True
-            indent = depth
-        if not indent:
-            return False
-    return False
+            return
+        indent = _indent(line)
+        while self._above and self._above[-1][0] >= indent:
+            self._above.pop()
+        self.is_guarded = bool(self._above) and self._above[-1][1]
+        self._above.append((indent, self.is_guarded or bare.startswith(_GUARDS)))
 
 
 def _indent(line: bytes) -> int:

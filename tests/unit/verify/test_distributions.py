@@ -43,7 +43,7 @@ def test_asks_for_metadata_are_found_unless_they_are_guarded(text, names):
         ("from a import (\n  b,\n)\n", ["a"]),
         ("from a import (b, c)\n", ["a.b", "a.c"]),
         ("from a import *\nfrom . import b\nfrom .c import d\n", ["a"]),
-        ("if x: import a; import b\n", ["b", "b"]),
+        ("if x: import a; import b\n", ["b"]),
         ("try: from a import b\n", ["a.b"]),
         ("import_module('a.b')\n__import__('c')", ["a.b", "c"]),
         (">>> import a\n# import b\nimportant = 1\n", []),
