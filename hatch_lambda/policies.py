@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hatch_lambda.cache import digest
+from hatch_lambda.decoding import SETTINGS_LIMIT, Document
 from hatch_lambda.elf import StripPolicy
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.install import BuildPolicy, ContainerPolicy, ProjectPolicy
@@ -79,10 +80,11 @@ def _container_policy(project: Project) -> ContainerPolicy:
     if problems := list(_contradictions(settings)):
         raise ConfigurationError("\n".join(f"{TABLE}.{problem}" for problem in problems))
     file = project.root / settings.container_file if settings.container_file else None
-    try:
-        file_digest = None if file is None else digest(file.read_bytes())
-    except OSError as error:
-        raise ConfigurationError(f"{TABLE}.container-file: {file}: {error.strerror}") from error
+    file_digest = None
+    if file is not None:
+        where, hint = f"{TABLE}.container-file: {file}", "name a Containerfile, relative to the project"
+        document = Document(path=file, shown=where, family=ConfigurationError, hint=hint, limit=SETTINGS_LIMIT)
+        file_digest = digest(document.content())
     return ContainerPolicy(
         engine=settings.container_engine,
         image=settings.container_image,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from hatch_lambda import config
-from hatch_lambda.decoding import convert
+from hatch_lambda.decoding import SETTINGS_LIMIT, Document, convert
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.settings import TABLE
 from hatch_lambda.target import Target, highest_runtime, runtimes
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
     from hatch_lambda.settings import Settings
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _LOCKS = ("pylock.toml", "requirements.txt")
 """Locks that need no ``pyproject.toml`` beside them."""
@@ -84,14 +79,16 @@ class Project(Struct, frozen=True, kw_only=True, dict=True):
         if not root.is_dir():
             raise ConfigurationError(f"{root}: there is no such folder", hint="name the folder of a project")
         path = root / "pyproject.toml"
-        try:
-            pyproject = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            pyproject = {}
-        except OSError as error:
-            raise ConfigurationError(f"{path}: {error.strerror}", hint="it must be a file that can be read") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path}: not valid TOML: {error}", hint="correct the file") from error
+        if not os.path.lexists(path):
+            return {}
+        pyproject = Document(
+            path=path,
+            shown=str(path),
+            family=ConfigurationError,
+            hint="it must be a file that can be read, with TOML in UTF-8",
+            limit=SETTINGS_LIMIT,
+            has_paths=False,
+        ).toml()
         if problems := list(_wrong_shapes(pyproject)):
             raise ConfigurationError("\n".join(problems), hint=f"correct {path}")
         return pyproject

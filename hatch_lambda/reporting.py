@@ -14,7 +14,7 @@ from msgspec import Struct
 from hatch_lambda import verify
 from hatch_lambda.archive import unpack
 from hatch_lambda.cache import Cache
-from hatch_lambda.decoding import from_json
+from hatch_lambda.decoding import JSON_LIMIT, Document, from_json
 from hatch_lambda.errors import ConfigurationError, MissingToolError, machine_errors
 from hatch_lambda.target import Architecture, Target, runtimes
 from hatch_lambda.workspace import open_regular
@@ -120,15 +120,14 @@ def _read(path: Path, *, must_exist: bool) -> Report | None:
 
     if not path.exists() and not must_exist:
         return None
-    content = path.read_bytes()
+    hint = "name another file or folder"
+    content = Document(path=path, shown=str(path), family=ConfigurationError, hint=hint, limit=JSON_LIMIT).content()
     try:
         return from_json(content, Report)
     except msgspec.MsgspecError as error:
         if not must_exist and content.lstrip()[:1] == b"{" and b'"generator": "hatch-lambda ' in content:
             return None
-        raise ConfigurationError(
-            f"{path}: not a report of this version of hatch-lambda: {error}", hint="name another file or folder"
-        ) from error
+        raise ConfigurationError(f"{path}: not a report of this version of hatch-lambda: {error}", hint=hint) from error
 
 
 def _refuse_strangers(folder: Path) -> None:

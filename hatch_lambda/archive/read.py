@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from hatch_lambda.archive.checking import BEST_RATIO
 from hatch_lambda.archive.format import DEFLATED, STORED
+from hatch_lambda.decoding import DocumentError, open_regular
 from hatch_lambda.errors import ArchiveError
 from hatch_lambda.untrusted import clash, name_problem, shown
 
@@ -89,7 +90,7 @@ def entries(path: Path) -> tuple[ReadEntry, ...]:
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open the zip at *path* once its directory is known to be readable in bounded memory."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             _check_end(path, stream)
             try:
                 with zipfile.ZipFile(stream) as archive:
@@ -100,6 +101,8 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
                 raise refusal(path, f"the zip is damaged: {str(error)[:_SHOWN] or 'it ends too early'}") from error
     except OSError as error:
         raise ArchiveError(f"{path}: {error.strerror or error}", hint="name a zip that is there") from error
+    except DocumentError as error:
+        raise ArchiveError(f"{path}: {error}", hint="name a zip that is there") from error
 
 
 def _check_end(path: Path, stream: IO[bytes]) -> None:

@@ -20,7 +20,7 @@ from hatch_lambda.batches import batches
 from hatch_lambda.bytecode import worker
 from hatch_lambda.bytecode.plan import plan
 from hatch_lambda.cache import digest
-from hatch_lambda.decoding import from_msgpack
+from hatch_lambda.decoding import from_msgpack, parse_json
 from hatch_lambda.errors import CommandError, HatchLambdaError
 from hatch_lambda.model import Change, File, Finding, Severity, Stage, Tree
 from hatch_lambda.process import run
@@ -288,7 +288,7 @@ def _start(batch: Sequence[_Module], policy: BytecodePolicy, compiler: Compiler)
         except CommandError as error:
             finished = len(done.read_bytes().splitlines()) if done.is_file() else 0
             raise _ended(error, batch[min(finished, len(batch) - 1)], compiler) from error
-        reasons = [json.loads(line) for line in done.read_bytes().splitlines()]
+        reasons = [parse_json(line) for line in done.read_bytes().splitlines()]
     return {module.destination: reason for module, reason in zip(batch, reasons, strict=True)}
 
 

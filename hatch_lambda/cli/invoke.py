@@ -66,15 +66,9 @@ def invoke(
 
 def _read(name: str) -> bytes:
     """Return the event in a file, once it is known to be JSON, as what Lambda takes."""
-    import json
+    from hatch_lambda.decoding import JSON_LIMIT
+    from hatch_lambda.invoking.trial import as_event, read_event
 
-    from hatch_lambda.errors import ConfigurationError
-
-    try:
-        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        json.loads(content)
-    except OSError as error:
-        raise ConfigurationError(f"{name}: {error.strerror}", hint="name a file with an event") from error
-    except ValueError as error:
-        raise ConfigurationError(f"{name}: not JSON: {error}", hint="Lambda takes JSON and nothing else") from error
-    return content
+    if name == "-":
+        return as_event(sys.stdin.buffer.read(JSON_LIMIT), "standard input")
+    return read_event(Path(name), name)

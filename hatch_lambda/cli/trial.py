@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hatch_lambda.cli import output
+from hatch_lambda.decoding import parse_json
 from hatch_lambda.errors import VerificationError
 from hatch_lambda.report import text
 from hatch_lambda.report.layout import hanging, table
@@ -78,7 +79,7 @@ def _response(payload: bytes) -> str:
     text = payload.decode("utf-8", "replace")
     if output.is_terminal():
         try:
-            return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+            return json.dumps(parse_json(text), indent=2, ensure_ascii=False)
         except ValueError:
             pass
     return text
@@ -110,7 +111,7 @@ def _document(invoked: Invoked, logs: list[str]) -> dict[str, Any]:
 
 def _value(payload: bytes) -> Any:
     try:
-        return json.loads(payload)
+        return parse_json(payload)
     except ValueError:  # a handler may stream what is no JSON
         return payload.decode("utf-8", "replace")
 

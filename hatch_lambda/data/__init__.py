@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from hatch_lambda.decoding import parse_toml
 
 
 def load(name: str) -> dict[str, Any]:
     """Read the data file *name* (for example ``"runtimes.toml"``) of this package."""
-    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+    return parse_toml(Path(__file__).with_name(name).read_text(encoding="utf-8"))

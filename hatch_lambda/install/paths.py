@@ -7,6 +7,7 @@ import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hatch_lambda.decoding import strange
 from hatch_lambda.errors import InstallError
 from hatch_lambda.untrusted import name_problem
 
@@ -19,6 +20,10 @@ def package_path(name: str, origin: str) -> str:
 
     *origin* says in a message whose name it is. Raises InstallError for a name that :func:`name_problem` refuses.
     """
+    if problem := strange(name):
+        raise InstallError(
+            f"{origin}: the file name {name!r} has {problem}", hint="rename it, in UTF-8, or leave it out"
+        )
     if (problem := name_problem(name)) is not None:
         raise InstallError(
             f"{origin}: the file name {name!r} {problem}",

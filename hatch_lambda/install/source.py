@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from hatch_lambda.decoding import SETTINGS_LIMIT, DocumentError, read_regular
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.gitignore import compile_patterns, is_pattern
 from hatch_lambda.install.paths import is_executable, package_path, walk
@@ -188,9 +189,10 @@ def _gitignores_above(root: Path) -> Iterator[tuple[GitIgnoreSpec, str]]:
 def _gitignore(folder: Path) -> GitIgnoreSpec | None:
     """Read a ``.gitignore`` as git does: what cannot be read or is no pattern ignores nothing."""
     try:
-        text = (folder / ".gitignore").read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except OSError:
+        content = read_regular(folder / ".gitignore", SETTINGS_LIMIT)
+    except (OSError, DocumentError):
         return None
+    text = content.decode("utf-8-sig", errors="surrogateescape")
     from pathspec import GitIgnoreSpec
 
     return GitIgnoreSpec.from_lines(filter(is_pattern, text.split("\n")), backend="simple")

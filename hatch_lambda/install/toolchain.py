@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from hatch_lambda import process
+from hatch_lambda.decoding import parse_json
 from hatch_lambda.errors import InstallError
 from hatch_lambda.install.native import make_script
 from hatch_lambda.install.zig import find_zig, tools
@@ -118,7 +119,8 @@ def _take_headers(bench: Bench, folder: Path) -> Path:
     """
     assert bench.python is not None
     question = [bench.python, "-I", "-c", _ASK]
-    include, config, unusual = json.loads(process.run(question, cwd=bench.workspace, environment=bench.uv.environment))
+    answer = process.run(question, cwd=bench.workspace, environment=bench.uv.environment)
+    include, config, unusual = parse_json(answer)
     missing = not Path(include, "Python.h").is_file()
     if missing or unusual:
         raise InstallError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from hatch_lambda.decoding import parse_json
 from hatch_lambda.invoking.running import Running
 
 if TYPE_CHECKING:
@@ -128,12 +129,13 @@ def error_of(said: Said) -> FunctionError:
     if said.kind == "failed":
         return FunctionError(type=said.error_type, message=said.reason)
     try:
-        document: Any = json.loads(said.payload)
+        document: Any = parse_json(said.payload)
     except ValueError:
         document = None
     known = document if isinstance(document, dict) else {}
+    stack = known.get("stackTrace")
     return FunctionError(
         type=str(known.get("errorType") or said.error_type or "Unhandled"),
         message=str(known.get("errorMessage") or ""),
-        stack=tuple(map(str, known.get("stackTrace") or ())),
+        stack=tuple(map(str, stack)) if isinstance(stack, list) else (),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hatch_lambda.archive import entries
+from hatch_lambda.decoding import JSON_LIMIT, Document, DocumentError, parse_json
 from hatch_lambda.errors import ConfigurationError, MissingToolError
 from hatch_lambda.invoking import sandbox
 from hatch_lambda.invoking.client import put_client
@@ -78,6 +80,22 @@ def tell(package: Path) -> Told:
         runtime=next((f"python3.{minor}" for minor, _ in minors.most_common(1)), None),
         architecture=next((names[name] for name, _ in machines.most_common(1)), None),
     )
+
+
+def read_event(path: Path, shown: str) -> bytes:
+    """Return the event in a file, which messages call *shown*. Raises ConfigurationError."""
+    hint = "name a file with an event, as JSON"
+    document = Document(path=path, shown=shown, family=ConfigurationError, hint=hint, limit=JSON_LIMIT)
+    return as_event(document.content(), shown)
+
+
+def as_event(content: bytes, shown: str) -> bytes:
+    """Return *content* as an event, without a byte order mark. Raises ConfigurationError for what is no JSON."""
+    try:
+        parse_json(content)
+    except DocumentError as error:
+        raise ConfigurationError(f"{shown}: {error}", hint="Lambda takes JSON and nothing else") from error
+    return content.removeprefix(codecs.BOM_UTF8)
 
 
 @contextmanager

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
-import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from hatch_lambda.decoding import SETTINGS_LIMIT, DocumentError, check_regular, decode_text, parse_toml, read_regular
 from hatch_lambda.errors import ConfigurationError, LockError
 from hatch_lambda.locks.lock import RESOLVED_NAME
 
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 
     from hatch_lambda.locks.lock import LockPolicy
     from hatch_lambda.project import Project
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _PYLOCK_NAME = re.compile(r"pylock\.(?:[^.]+\.)?toml")
 """PEP 751, "File Name"."""
@@ -58,10 +54,11 @@ def discover(project: Project, policy: LockPolicy) -> Discovery | None:
             *(project.root / name for name in ("poetry.lock", "pdm.lock", "Pipfile.lock")),
             project.root / "requirements.txt",
         )
-        if path is not None and path.is_file()
+        if path is not None and os.path.lexists(path)
     ]
     if not candidates:
         return None
+    _require_file(candidates[0], candidates[0].name)
     return Discovery(path=candidates[0], passed_over=tuple(candidates[1:]))
 
 
@@ -81,9 +78,9 @@ def workspace_root(project: Project) -> Path:
         return project.root
     for folder in project.root.parents:
         try:
-            text = (folder / "pyproject.toml").read_text(encoding="utf-8")
-            workspace = _uv_table(tomllib.loads(text)).get("workspace")
-        except (OSError, ValueError):
+            text = decode_text(read_regular(folder / "pyproject.toml", SETTINGS_LIMIT))
+            workspace = _uv_table(parse_toml(text)).get("workspace")
+        except (OSError, DocumentError):
             continue
         if isinstance(workspace, dict):
             relative = project.root.relative_to(folder).as_posix()
@@ -103,6 +100,15 @@ def _matches(relative: str, patterns: object) -> bool:
     return any(fnmatchcase(relative, posixpath.normpath(glob)) for glob in globs)
 
 
+def _require_file(path: Path, shown: str) -> None:
+    """Raise LockError for what has a lock's name and is no file: tools would wait for it, or make another lock."""
+    try:
+        check_regular(path.stat())
+    except (OSError, DocumentError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise LockError(f"{shown}: {why}", hint="put a lock file there, or remove it") from error
+
+
 def _chosen(project: Project, lock: str) -> Path:
     path = project.root / lock
     if not path.is_file():
@@ -114,7 +120,7 @@ def _chosen(project: Project, lock: str) -> Path:
 
 
 def _pylock(root: Path) -> Path | None:
-    if (root / "pylock.toml").is_file():
+    if os.path.lexists(root / "pylock.toml"):
         return root / "pylock.toml"
     named = sorted(
         path for path in root.glob("pylock.*.toml") if is_pylock(path) and not path.name.startswith(_RESOLVED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from contextlib import suppress
@@ -12,7 +13,9 @@ from packaging import __version__ as packaging_version
 
 from hatch_lambda import __version__ as hatch_lambda_version
 from hatch_lambda.cache import digest
+from hatch_lambda.decoding import SETTINGS_LIMIT, WHEEL_LIMIT, DocumentError, read_regular
 from hatch_lambda.locks.discovery import discover
+from hatch_lambda.locks.lock import lock_document, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +31,7 @@ _OPEN_ENDED = {
         rb"|^ +\{ (?:url|path|filename) = (?!.*\bhash = )",
         re.MULTILINE,
     ),
-    ".txt": re.compile(rb"^\s*(?:-(?!-hash\b)|\.|/|[^#\s]+\s*@)", re.MULTILINE),
+    ".txt": re.compile(rb"^[ \t]*(?:-(?!-hash\b)|\.|/|[^#\s]+[ \t]*@)", re.MULTILINE),
     "pylock.toml": re.compile(rb"^ *(?:directory = |\[packages\.directory\])", re.MULTILINE),
     "poetry.lock": re.compile(rb'^type = "directory"', re.MULTILINE),
     "pdm.lock": re.compile(rb"^path = ", re.MULTILINE),
@@ -55,7 +58,9 @@ def fingerprint(project: Project, target: Target, policy: LockPolicy, uv: Uv) ->
         return None
     if found is None or found.path.parent != project.root or found.passed_over:
         return None
-    content = found.path.read_bytes()
+    content = lock_document(found.path, shown(found.path, project), "make it again").content()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return None  # of which the patterns below would find nothing
     for ending, pattern in _OPEN_ENDED.items():
         if found.path.name.endswith(ending) and pattern.search(content):
             return None
@@ -78,8 +83,8 @@ def fingerprint(project: Project, target: Target, policy: LockPolicy, uv: Uv) ->
 
 def _content(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
-    except OSError:
+        return read_regular(path, WHEEL_LIMIT)
+    except (OSError, DocumentError):
         return None
 
 
@@ -98,5 +103,5 @@ def _configuration(project: Project, environment: Mapping[str, str]) -> Iterator
     if named := environment.get("UV_CONFIG_FILE"):
         paths.append(project.root / named)
     for path in paths:
-        with suppress(OSError):
-            yield str(path), path.read_bytes()
+        with suppress(OSError, DocumentError):
+            yield str(path), read_regular(path, SETTINGS_LIMIT)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,11 +25,7 @@ if TYPE_CHECKING:
     from hatch_lambda.locks.resolving import Pins
 
     _S = TypeVar("_S", bound=msgspec.Struct)
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+    _T = TypeVar("_T")
 
 _EXTRA = re.compile(r"""\bextra\s*(==|!=)\s*(?:"([^"]*)"|'([^']*)')""")
 _ALWAYS, _NEVER = "python_version >= '0'", "python_version < '0'"
@@ -46,14 +41,10 @@ class LockedFile(msgspec.Struct, frozen=True):
 
 def read_toml(request: Request, shape: type[_S], maker: str) -> _S:
     """Read the lock file as *shape*. Raises LockError for one that is none, with the command that makes it anew."""
-    try:
-        document = tomllib.loads(request.path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise LockError(f"{request.shown}: cannot be read: {error}", hint=f"run {maker}") from error
-    return convert(request, document, shape, maker)
+    return convert(request, request.document(maker).toml(), shape, maker)
 
 
-def convert(request: Request, document: object, shape: type[_S], maker: str) -> _S:
+def convert(request: Request, document: object, shape: type[_T], maker: str) -> _T:
     """Return *document* as *shape*. Raises LockError where it has another."""
     try:
         return decoding.convert(document, shape)

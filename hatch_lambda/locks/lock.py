@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from hatch_lambda.decoding import LOCK_LIMIT, Document
+from hatch_lambda.errors import LockError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -89,6 +92,15 @@ class Request(Struct, frozen=True, kw_only=True):
     def shown(self) -> str:
         """The file as messages name it."""
         return shown(self.path, self.project)
+
+    def document(self, maker: str) -> Document:
+        """Return how to read the file, which *maker* makes anew."""
+        return lock_document(self.path, self.shown, f"run {maker}")
+
+
+def lock_document(path: Path, shown: str, hint: str) -> Document:
+    """Return how to read the lock file *path*; what is wrong with it is a LockError."""
+    return Document(path=path, shown=shown, family=LockError, hint=hint, limit=LOCK_LIMIT)
 
 
 def shown(path: Path, project: Project) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os.path
 import re
-import sys
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -15,6 +13,7 @@ from packaging.version import Version
 from hatch_lambda.errors import LockError
 from hatch_lambda.locks.foreign import check_stamp, convert, finish, requirement, stamp, without_extras
 from hatch_lambda.locks.groups import chosen_names
+from hatch_lambda.locks.lock import lock_document, shown
 from hatch_lambda.locks.messages import listed
 from hatch_lambda.locks.resolving import Pin, Pins
 
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
     from packaging.markers import Marker
 
     from hatch_lambda.locks.lock import Lock, Request
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 MAKER = "`pipenv lock`"
 _DEFAULT_SOURCE = "677b60c1a49dfc760b986894670446dcacdb27ad9bc1887652c674e5bc90bc5e"
@@ -67,10 +61,7 @@ def read(request: Request) -> Lock:
     Raises LockError for a stale one, and for an entry without a version that the target needs: Pipenv locks for
     the one Python that it runs with.
     """
-    try:
-        document = json.loads(request.path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LockError(f"{request.shown}: cannot be read: {error}", hint=f"run {MAKER}") from error
+    document = request.document(MAKER).json()
     document = document if isinstance(document, dict) else {}
     meta = convert(request, document.get("_meta"), _Meta, MAKER)
     _check(request, meta)
@@ -83,7 +74,7 @@ def read(request: Request) -> Lock:
         pins.options.append(f"{'--extra-index-url' if number else '--index-url'} {url}")
     unlocked: list[str] = []
     for category in names if request.policy.only_groups else ["default", *names]:
-        for name, value in document.get(category, {}).items():
+        for name, value in convert(request, document.get(category, {}), dict[str, Any], MAKER).items():
             _pin(name, convert(request, value, _Entry, MAKER), pins, unlocked, request)
     if unlocked:
         major, minor = request.project.target.runtime.python_version
@@ -131,12 +122,9 @@ def _pin(name: str, entry: _Entry, pins: Pins, unlocked: list[str], request: Req
 def _check(request: Request, meta: _Meta) -> None:
     """Compare the stamp with the ``Pipfile``; where there is none, the lock is all there is."""
     path = request.path.with_name("Pipfile")
-    if not path.is_file():
+    if not os.path.lexists(path):
         return
-    try:
-        pipfile = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise LockError(f"{os.path.relpath(path, request.project.root)}: cannot be read: {error}") from error
+    pipfile = lock_document(path, shown(path, request.project), "correct the file").toml()
     check_stamp(request, meta.hash.get("sha256", ""), [_stamp(pipfile, meta)], MAKER)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -15,6 +14,7 @@ import tomli_w
 from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
 from packaging.version import Version
 
+from hatch_lambda.decoding import DocumentError, parse_toml, refuse_strange_texts
 from hatch_lambda.errors import LockError
 from hatch_lambda.locks.lock import Lock
 from hatch_lambda.locks.messages import command_in_header
@@ -32,11 +32,6 @@ if TYPE_CHECKING:
     _Place = PackageWheel | PackageSdist | PackageArchive | PackageDirectory | PackageVcs
     _P = TypeVar("_P", bound=_Place)
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 STRONG_HASHES = frozenset({"sha256", "sha384", "sha512", "blake2b"})
 """Algorithms that make a file's content certain; PEP 751 asks for at least one hash and allows weak ones."""
 
@@ -50,10 +45,7 @@ def read(request: Request) -> Lock:
     A lock that was made with development dependencies in it and no markers on them (``uv export`` without
     ``--no-default-groups``) cannot be told from one without: uv writes no ``packages.dependencies``.
     """
-    try:
-        text = request.path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LockError(f"{request.shown}: cannot be read: {error}") from error
+    text = request.document("`" + "`, `".join(_MAKERS.values()) + "`").text()
     pylock = parse(text, request.shown)
     return Lock(
         path=request.path,
@@ -66,9 +58,11 @@ def read(request: Request) -> Lock:
 def parse(text: str, where: str) -> Pylock:
     """Parse and validate; every problem is a LockError that names the file and the place in it."""
     try:
-        return Pylock.from_dict(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise LockError(f"{where}: not valid TOML: {error}") from error
+        document = parse_toml(text)
+        refuse_strange_texts(document)
+        return Pylock.from_dict(document)
+    except DocumentError as error:
+        raise LockError(f"{where}: {error}", hint="make it again with the tool that wrote it") from error
     except PylockValidationError as error:
         place = f"{error.context}: " if error.context else ""
         raise LockError(

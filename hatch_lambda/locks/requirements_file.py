@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from msgspec import field
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from hatch_lambda.errors import LockError
-from hatch_lambda.locks.lock import shown
+from hatch_lambda.locks.lock import lock_document, shown
 from hatch_lambda.locks.resolving import Pin, Pins
 from hatch_lambda.redact import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from hatch_lambda.project import Project
 
-_COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
 _OPTION = re.compile(r"(?P<name>--[a-z-]+|-[a-zA-Z])(?:\s*=\s*|\s+|(?<=^-[a-zA-Z]))(?P<value>.*)|--[a-z-]+")
 _HASH = re.compile(r"--hash[=\s]+(\S+)")
 _COMMIT = re.compile(r"@[0-9a-f]{40}(?:$|#)")
 _LOCAL = re.compile(r"\.|/|file:|[A-Za-z]:[\\/]")
 _DEEPEST = 50
-"""Files that include one another in a row."""
+"""Files that include one another; people write three."""
 _LONG = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-f": "--find-links"}
 
 
@@ -38,20 +39,23 @@ class Contents(Pins, kw_only=True):
     text: str = ""
     """The first file as it stands."""
     require_hashes: bool = True
-    included: set[Path] = field(default_factory=set)
-    """Files that were read to their end: a second time they would say the same."""
+    above: list[Path] = field(default_factory=list)
+    """The file that is being read, after those that include it."""
+    read: set[Path] = field(default_factory=set)
+    """The files that were read, however often they are included."""
     problems: list[str] = field(default_factory=list)
     """Lines that are not allowed in a lock file: where, and why."""
 
 
 def parse_file(path: Path, project: Project, *, require_hashes: bool = True) -> Contents:
-    """Read *path* and the files that it includes, collecting every problem."""
-    contents = Contents(text=_text(path, project), require_hashes=require_hashes)
-    _parse(path, contents.text, project, contents, [path])
+    """Read *path* and the files that it includes, each once, collecting every problem."""
+    contents = Contents(text=_text(path, project), require_hashes=require_hashes, read={path})
+    _parse(path, contents.text, project, contents)
     return contents
 
 
-def _parse(path: Path, text: str, project: Project, contents: Contents, above: list[Path]) -> None:
+def _parse(path: Path, text: str, project: Project, contents: Contents) -> None:
+    contents.above.append(path)
     for number, line in _logical_lines(text):
         place = f"{shown(path, project)}:{number}"
         if not line.startswith("-"):
@@ -59,29 +63,50 @@ def _parse(path: Path, text: str, project: Project, contents: Contents, above: l
             continue
         name, value = _option(line)
         if name == "--requirement":
-            _include((path.parent / value).resolve(), value, place, project, contents, above)
+            _include(value, path, place, project, contents)
         elif name == "--constraint":
-            contents.options.append(f"--constraint {path.parent / value}")
+            if "://" in value:
+                contents.options.append(f"--constraint {value}")
+            else:
+                _check_constraints(_beside(path, value), place, project, set())
+                contents.options.append(f"--constraint {path.parent / value}")
         elif name == "--editable":
             _parse_local(value, path, place, project, contents)
-        elif name == "--find-links" and (path.parent / value).exists():
-            contents.options.append(f"--find-links {(path.parent / value).resolve().as_posix()}")
+        elif name == "--find-links" and os.path.lexists(_beside(path, value)):
+            contents.options.append(f"--find-links {_beside(path, value).as_posix()}")
         elif name != "--require-hashes":
             contents.options.append(line)
+    contents.above.pop()
 
 
-def _include(  # noqa: PLR0913, PLR0917 - as the line says it, and as it is meant
-    included: Path, value: str, place: str, project: Project, contents: Contents, above: list[Path]
-) -> None:
-    if included in contents.included:
-        return
-    if included in above:
+def _include(value: str, path: Path, place: str, project: Project, contents: Contents) -> None:
+    included = _beside(path, value)
+    if included in contents.above:
         contents.problems.append(f"{place}: {value} includes itself")
-    elif len(above) > _DEEPEST:
-        contents.problems.append(f"{place}: {value} is included by more than {_DEEPEST} files in a row")
-    else:
-        _parse(included, _text(included, project, place), project, contents, [*above, included])
-        contents.included.add(included)
+    elif len(contents.above) == _DEEPEST:
+        contents.problems.append(f"{place}: {value} is the {_DEEPEST + 1}th file of those that include one another")
+    elif included not in contents.read:
+        contents.read.add(included)
+        _parse(included, _text(included, project, place), project, contents)
+
+
+def _check_constraints(path: Path, place: str, project: Project, read: set[Path]) -> None:
+    """Refuse constraints that uv, which reads them itself, could read without end: those that include a file twice."""
+    if path in read:
+        raise LockError(f"{place}: {path.name} is included more than once", hint="include it once")
+    read.add(path)
+    if len(read) > _DEEPEST:
+        raise LockError(f"{place}: more than {_DEEPEST} files of constraints", hint="put them into one")
+    for number, line in _logical_lines(_text(path, project, place)):
+        if line.startswith("-"):
+            name, value = _option(line)
+            if name in {"--requirement", "--constraint"}:
+                _check_constraints(_beside(path, value), f"{shown(path, project)}:{number}", project, read)
+
+
+def _beside(path: Path, value: str) -> Path:
+    """Return what *value* in the file *path* names, with links followed as far as they lead anywhere."""
+    return Path(os.path.realpath(path.parent / value))
 
 
 def _parse_requirement(line: str, path: Path, place: str, project: Project, contents: Contents) -> None:
@@ -101,7 +126,7 @@ def _parse_requirement(line: str, path: Path, place: str, project: Project, cont
             contents.sources.append(text)
         else:
             contents.problems.append(f"{place}: {requirement.name}: from git, and not at a commit (`@` and 40 digits)")
-    elif requirement.url is not None and requirement.url.startswith("file:") and not hashes:
+    elif requirement.url is not None and _names_folder(requirement.url) and not hashes:
         contents.sources.append(text)
     elif version is None and requirement.url is None:
         contents.problems.append(f"{place}: {text}: not pinned with `==`")
@@ -119,7 +144,7 @@ def _parse_local(value: str, path: Path, place: str, project: Project, contents:
     """
     text, _, marker = value.partition(";")
     local = re.split(r"\[|#", url2pathname(text.removeprefix("file://")), maxsplit=1)[0].strip()
-    found = {(base / local).resolve(): None for base in (path.parent, project.root)}
+    found = {Path(os.path.realpath(base / local)): None for base in (path.parent, project.root)}
     if project.root in found:
         return
     folder = next((folder for folder in found if folder.is_dir()), None)
@@ -129,13 +154,19 @@ def _parse_local(value: str, path: Path, place: str, project: Project, contents:
         contents.sources.append(f"{folder.as_posix()}{' ; ' + marker.strip() if marker else ''}")
 
 
+def _names_folder(url: str) -> bool:
+    """Tell whether *url* is that of a folder on this machine, which has no hash; an archive has one."""
+    parts = urlsplit(url)
+    return parts.scheme == "file" and Path(url2pathname(parts.path)).is_dir()
+
+
 def _pinned_version(requirement: Requirement) -> Version | None:
     specifiers = list(requirement.specifier)
     if len(specifiers) != 1 or specifiers[0].operator != "==":
         return None
     try:
         return Version(specifiers[0].version)
-    except InvalidVersion:  # `==1.*`
+    except ValueError:  # `==1.*`, or thousands of digits
         return None
 
 
@@ -150,7 +181,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     start, parts = 1, list[str]()
     for number, raw in enumerate(text.splitlines(), 1):
         start = start if parts else number
-        line = _COMMENT.sub("", raw).rstrip()
+        line = _without_comment(raw).rstrip()
         parts.append(line.removesuffix("\\"))
         if not line.endswith("\\"):
             if joined := " ".join(map(str.strip, parts)).strip():
@@ -160,8 +191,14 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
         yield start, joined
 
 
+def _without_comment(line: str) -> str:
+    """Return *line* up to a ``#`` at its start or after a space, as pip takes it."""
+    at = line.find("#")
+    while at > 0 and not line[at - 1].isspace():
+        at = line.find("#", at + 1)
+    return line if at < 0 else line[:at]
+
+
 def _text(path: Path, project: Project, place: str | None = None) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LockError(f"{place or shown(path, project)}: {path.name} cannot be read: {error}") from error
+    where = shown(path, project) if place is None else f"{place}: {path.name}"
+    return lock_document(path, where, "name a file of requirements that can be read").text(by_mark=True)

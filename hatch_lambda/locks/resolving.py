@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, field
 
+from hatch_lambda.decoding import LOCK_LIMIT, decode_text, read_regular
 from hatch_lambda.errors import CommandError, LockError
 from hatch_lambda.locks.messages import listed
 from hatch_lambda.locks.pylock import applies, empty, parse, rebase
@@ -88,7 +89,7 @@ def _resolve(request: Request, pins: Pins, folder: Path) -> Pylock:
             hint="check the network and the credentials; a uv.lock or pylock.toml carries the addresses and needs"
             " no index here",
         ) from error
-    return parse(result.read_text(encoding="utf-8"), f"{request.shown}, as uv resolves it")
+    return parse(decode_text(read_regular(result, LOCK_LIMIT)), f"{request.shown}, as uv resolves it")
 
 
 def _vetted(pylock: Pylock, pins: Iterable[Pin], request: Request) -> Pylock:

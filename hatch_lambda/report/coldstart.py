@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hatch_lambda.decoding import from_json
+from hatch_lambda.decoding import JSON_LIMIT, Document, from_json
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.report.document import ImportTime
 
@@ -34,13 +34,15 @@ def import_times(path: Path, zip_bytes: int) -> list[ImportTime]:
 
     Raises ConfigurationError for a file that has none.
     """
+    hint = "make it with `hatch-lambda coldstart ZIP --json`"
+    content = Document(
+        path=path, shown=str(path), family=ConfigurationError, hint=hint, limit=JSON_LIMIT, has_paths=False
+    ).content()
     try:
-        measured = from_json(path.read_bytes(), _Measured).packages
+        measured = from_json(content, _Measured).packages
     except msgspec.MsgspecError:
         measured = []
     if not measured:
-        raise ConfigurationError(
-            f"{path}: no import times by distribution in it", hint="make it with `hatch-lambda coldstart ZIP --json`"
-        )
+        raise ConfigurationError(f"{path}: no import times by distribution in it", hint=hint)
     ours = next((one for one in measured if one.zip_bytes == zip_bytes), measured[0])
     return [ImportTime(name=one.of, self_ms=one.self_ms, cumulative_ms=one.cumulative_ms) for one in ours.imports]

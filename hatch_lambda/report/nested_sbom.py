@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from cyclonedx.model import Property
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.dependency import Dependency
 from packaging.utils import canonicalize_name
+
+from hatch_lambda.decoding import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,7 +53,7 @@ def nested(owner: Component, path: str, document: bytes) -> list[Dependency]:
 
 
 def _read(document: bytes) -> Bom:
-    content: Any = json.loads(document)
+    content: Any = parse_json(document)
     if content.get("bomFormat") != "CycloneDX":
         raise ValueError
     read: Any = Bom  # a decorator gives it the method

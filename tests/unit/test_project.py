@@ -193,7 +193,7 @@ def test_every_broken_table_is_reported_at_once(read):
 @pytest.mark.parametrize("content", [b"not toml", b"\xff\xfe", b"a = 1\na = 2\n"])
 def test_what_is_no_toml_is_refused_with_its_place(tmp_path, content):
     (tmp_path / "pyproject.toml").write_bytes(content)
-    assert refusal(Project.read, tmp_path).startswith(f"{tmp_path / 'pyproject.toml'}: not valid TOML: ")
+    assert refusal(Project.read, tmp_path).startswith(f"{tmp_path / 'pyproject.toml'}: ")
 
 
 def test_a_pyproject_that_is_a_folder_is_refused(tmp_path):

@@ -93,10 +93,12 @@ def test_lines_without_hashes_pass_only_where_that_is_said(bench):
 
 def test_options_go_to_uv_with_absolute_paths(bench):
     (bench.root / "wheels").mkdir(parents=True)
+    (bench.root / "limits.txt").write_text("a<2\n-r more.txt\n")
+    (bench.root / "more.txt").write_text("b<2\n")
     contents = parsed(
         bench,
         "-i https://example.invalid/simple\n--extra-index-url=https://example.invalid/b\n--no-index\n"
-        "--find-links wheels\n-fwheels\n--no-binary :all:\n-c limits.txt\n",
+        "--find-links wheels\n-fwheels\n--no-binary :all:\n-c limits.txt\n-c https://example.invalid/c.txt\n",
     )
     assert contents.options == [
         "-i https://example.invalid/simple",
@@ -106,6 +108,7 @@ def test_options_go_to_uv_with_absolute_paths(bench):
         f"--find-links {bench.root / 'wheels'}",
         "--no-binary :all:",
         f"--constraint {bench.root / 'limits.txt'}",
+        "--constraint https://example.invalid/c.txt",
     ]
 
 
@@ -119,7 +122,7 @@ def test_included_files_are_read_relative_to_the_including_one(bench):
         "req/b.txt:2: c: not pinned with `==`",
         "req/b.txt:3: b.txt includes itself",
     ]
-    with pytest.raises(LockError, match=r"requirements.txt:1: gone.txt cannot be read"):
+    with pytest.raises(LockError, match=r"requirements.txt:1: gone.txt: cannot be read"):
         parsed(bench, "-r gone.txt\n")
 
 
