@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 from msgspec import Struct
 
 from hatch_lambda.data import load
-from hatch_lambda.decoding import convert
+from hatch_lambda.decoding import DocumentError, convert, parse_toml, strings
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.settings import APPENDED, PROJECT_WIDE, TABLE, Settings
 from hatch_lambda.target import Architecture, runtimes
@@ -48,6 +50,7 @@ def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None)
         return f"option `{place}`" if key in given else f"{TABLE}.{place}"
 
     values, problems = _decode({**table, **given}, Settings, where)
+    problems += _strange_texts({**table, **given}, where)
     for name, own in values.get("functions", {}).items():
         problems += _function_problems(name, own)
     if problems:
@@ -56,6 +59,34 @@ def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None)
             hint=None if given else f"the keys of [{TABLE}] are described by `hatch-lambda schema`",
         )
     return Settings(**values)
+
+
+def inside(root: Path, path: str, where: str) -> Path:
+    """Return what *path*, a setting, names in the folder *root*, with every link followed.
+
+    What becomes part of a package is in the project: only that can travel in an sdist, and only for that is the
+    project answerable. Raises ConfigurationError for what is not there, and for what is elsewhere.
+    """
+    base = Path(os.path.realpath(root))
+    found = Path(os.path.realpath(base / path))
+    hint = f"its path is relative to {root}, and may not leave it; nor may a link"
+    if not found.is_relative_to(base):
+        raise ConfigurationError(f"{where}: {path!r} is not in the project", hint=hint)
+    try:
+        found.stat()
+    except FileNotFoundError:
+        raise ConfigurationError(f"{where}: {path!r} does not exist", hint=hint) from None
+    except OSError as error:
+        raise ConfigurationError(f"{where}: {path!r}: {error.strerror}", hint=hint) from error
+    return found
+
+
+def _strange_texts(table: Mapping[str, Any], where: Callable[..., str]) -> Iterator[Problem]:
+    """Find texts that could be no path, pattern, argument or variable, each at its first key."""
+    for key, value in table.items():
+        for text in strings(value):
+            if "\0" in text:
+                yield Problem(where=where(key), what=f"{text!r} has a NUL character")
 
 
 def _within(before: object, keys: Sequence[str], value: object) -> object:
@@ -213,17 +244,10 @@ def parse_value(value: object) -> object:
     What is no TOML is the text itself, so that ``python3.13`` needs no quotes. A list of texts, which front
     ends make of a repeated option, is a list of values.
     """
-    import sys
-
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-
     if isinstance(value, list):
         return [parse_value(item) for item in value]
     try:
-        document = tomllib.loads(f"value = {value}")
-    except tomllib.TOMLDecodeError:
+        document = parse_toml(f"value = {value}")
+    except DocumentError:
         return value
     return document["value"] if len(document) == 1 else value

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_LONGEST = 1000
+"""Characters of a line: what somebody wrote may be in it, as long as a file may be."""
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} … ({len(line)} characters)"
+
+
 class HatchLambdaError(Exception):
     """Report a fact and its remedy; the base of every error that a user can cause."""
 
@@ -25,7 +33,7 @@ class HatchLambdaError(Exception):
     """What the command exits with. 2 is left to click, for unusable command lines."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        self.message = printable(masked(message))
+        self.message = "\n".join(map(_shortened, printable(masked(message)).split("\n")))
         self.hint = None if hint is None else printable(masked(hint))
         super().__init__(self.message)
 

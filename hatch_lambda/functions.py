@@ -6,6 +6,7 @@ as a member of a uv workspace has, it is built as that project.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -76,10 +77,13 @@ def _located(function: Project, own: Mapping[str, Any], where: str) -> Project:
     module = function.settings.module
     if module is None:
         return function
-    folder = (function.root / module).resolve()
-    if not folder.is_dir():
+    given = "module" in function.overrides
+    place = "option `module`" if given else f"{where}.module"
+    is_there = os.path.lexists(function.root / module)
+    folder = config.inside(function.root, module, place) if is_there else function.root
+    if not is_there or not folder.is_dir():
         raise ConfigurationError(
-            f"{where}.module: there is no folder {module!r} in {function.root}{_meant(function.root, module)}",
+            f"{place}: there is no folder {module!r} in {function.root}{_meant(function.root, module)}",
             hint="its path is relative to the project",
         )
     pyproject = Project.read_file(folder)

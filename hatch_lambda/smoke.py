@@ -7,21 +7,24 @@ fault of this machine, the network or the moment, and is looked at again.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from hatch_lambda import __version__
 from hatch_lambda.cache import digest
+from hatch_lambda.config import inside
 from hatch_lambda.decoding import from_cache
-from hatch_lambda.errors import machine_errors
+from hatch_lambda.errors import ConfigurationError, machine_errors
 from hatch_lambda.interpreter import find
 from hatch_lambda.model import Finding, Severity
 from hatch_lambda.redact import hide
+from hatch_lambda.settings import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from hatch_lambda.invoking import Host
     from hatch_lambda.model import Change, Tree
@@ -32,6 +35,8 @@ _KIND = "smoke-tests"
 _CERTAIN = frozenset({"HL138"})
 """Findings that every run of the same package would have."""
 
+_DEEPEST = 5
+"""Folders of any depth in a pattern: each multiplies what is looked at."""
 _MEMORY, _TIMEOUT = 10240, 120.0
 """Megabytes and seconds: a build asks whether the package runs, not how well."""
 
@@ -86,11 +91,27 @@ def smoke_test(package: Path, content_sha256: str, project: Project, run: Run, t
 
 def _events(project: Project) -> dict[str, bytes]:
     """Return the content of the files that ``verify-events`` names, by their names."""
+    from hatch_lambda.invoking.trial import read_event
+
     events: dict[str, bytes] = {}
     for pattern in project.settings.verify_events:
-        for path in sorted(project.root.glob(pattern)):
-            events[path.relative_to(project.root).as_posix()] = path.read_bytes()
+        for path in _matches(project.root, pattern):
+            name = os.path.relpath(path, project.root).replace(os.sep, "/")
+            events[name] = read_event(inside(project.root, name, f"{TABLE}.verify-events"), name)
     return events
+
+
+def _matches(root: Path, pattern: str) -> list[Path]:
+    hint = "patterns are relative to the project, such as `events/*.json`"
+    where = f"{TABLE}.verify-events: {pattern!r}"
+    if Path(pattern).is_absolute():
+        raise ConfigurationError(f"{where} is not in the project", hint=hint)
+    if pattern.count("**") > _DEEPEST:
+        raise ConfigurationError(f"{where} has more than {_DEEPEST} `**`", hint=hint)
+    try:
+        return sorted(root.glob(pattern))
+    except (ValueError, NotImplementedError) as error:
+        raise ConfigurationError(f"{where} is not a pattern: {error}", hint=hint) from error
 
 
 def _run(

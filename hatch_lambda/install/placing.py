@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hatch_lambda.config import inside
 from hatch_lambda.errors import ConfigurationError, InstallError
 from hatch_lambda.install.paths import is_executable, package_path, walk
 from hatch_lambda.model import File, Tree
@@ -37,18 +38,17 @@ def placed_files(root: Path, source: str) -> list[str]:
 
 
 def _files(root: Path, source: str, target: str) -> Iterator[tuple[str, Path]]:
-    origin = (root / source).resolve()
-    if not origin.exists() or not origin.is_relative_to(root) or origin == root:
-        why = "is not in the project" if origin.exists() else "does not exist"
-        raise ConfigurationError(
-            f"tool.lambda-slim: {source!r} {why}", hint=f"paths are relative to {root}, and may not leave it"
-        )
+    origin = inside(root, source, "tool.lambda-slim")
     where = f"tool.lambda-slim: {source!r}"
+    if origin == root:
+        raise ConfigurationError(f"{where} is the project itself", hint=f"name a file or a folder in {root}")
     if origin.is_dir():
         prefix = f"{target.strip('/')}/" if target.strip("./") else ""
         for path, file in walk(origin, lambda path: not path.endswith("__pycache__")):
             if not path.endswith(".pyc"):
                 yield package_path(f"{prefix}{path}", where), file
+    elif not origin.is_file():
+        raise ConfigurationError(f"{where} is neither a file nor a folder", hint="name a file or a folder")
     else:
         yield package_path(f"{target}{origin.name}" if target.endswith("/") else target, where), origin
 

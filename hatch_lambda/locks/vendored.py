@@ -6,8 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from packaging.pylock import PackageWheel
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import parse_wheel_filename
 
+from hatch_lambda.config import inside
+from hatch_lambda.decoding import WHEEL_LIMIT, Document
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.model import LockedWheel
 
@@ -24,19 +26,21 @@ def vendored_wheels(project: Project, target: Target, policy: LockPolicy) -> lis
     """
     wheels: dict[str, LockedWheel] = {}
     for name in policy.vendor:
-        path = project.root / name
         where = f"tool.lambda-slim.vendor: {name!r}"
+        path = inside(project.root, name, "tool.lambda-slim.vendor")
         if not path.is_file():
-            raise ConfigurationError(f"{where}: there is no such file", hint="its path is relative to the project")
+            raise ConfigurationError(f"{where}: it is not a file", hint="a wheel is called NAME-VERSION-TAG.whl")
         try:
-            distribution, version, _, tags = parse_wheel_filename(path.name)
-        except InvalidWheelFilename as error:
+            distribution, version, _, tags = parse_wheel_filename((project.root / name).name)
+        except ValueError as error:  # of the name, or of thousands of digits in it
             raise ConfigurationError(f"{where}: {error}", hint="a wheel is called NAME-VERSION-TAG.whl") from error
         if tags.isdisjoint(target.tags):
             raise ConfigurationError(f"{where}: it is not for {target}", hint="vendor a wheel for the target")
         if distribution in wheels:
             raise ConfigurationError(f"{where}: {distribution} is vendored twice", hint="leave one of them out")
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        wheel = PackageWheel(path=path.resolve().as_posix(), hashes={"sha256": sha256})
+        hint = "a wheel is a file of less than 1 GiB"
+        wheel_file = Document(path=path, shown=where, family=ConfigurationError, hint=hint, limit=WHEEL_LIMIT)
+        sha256 = hashlib.sha256(wheel_file.content()).hexdigest()
+        wheel = PackageWheel(path=(project.root / name).as_posix(), hashes={"sha256": sha256})
         wheels[distribution] = LockedWheel(name=distribution, version=version, wheel=wheel)
     return list(wheels.values())

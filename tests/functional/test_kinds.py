@@ -204,7 +204,7 @@ def test_vendored_wheels_take_the_place_of_locked_ones_and_folders_go_into_the_r
 @pytest.mark.parametrize(
     ("vendor", "why"),
     [
-        ("gone-1.0-py3-none-any.whl", "there is no such file"),
+        ("gone-1.0-py3-none-any.whl", "does not exist"),
         ("gone", "does not exist"),
         ("../outside", "is not in the project"),
         ("mac-1.0-cp313-cp313-macosx_11_0_arm64.whl", "it is not for python3.13-x86_64"),

@@ -134,7 +134,7 @@ def test_hatchs_versions_of_the_target_are_the_shapes(shop, shell, tmp_path):
     }
 
 
-def test_a_function_outside_of_the_project_cannot_travel_in_an_sdist(shop, shell, tmp_path):
+def test_a_function_outside_of_the_project_is_refused_as_it_could_not_travel(shop, shell, tmp_path):
     project = shutil.copytree(shop, tmp_path / "here", ignore=shutil.ignore_patterns("reference", "dist"))
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "bare.py").write_text(BARE)
@@ -142,5 +142,4 @@ def test_a_function_outside_of_the_project_cannot_travel_in_an_sdist(shop, shell
     pyproject.write_text(PYPROJECT.replace("functions/bare", "../there"))
     done = shell.uv("build", cwd=project, check=False)
     assert done.returncode != 0
-    assert "cannot travel in an sdist" in done.stderr
-    assert "uv build --wheel" in done.stderr
+    assert "is not in the project" in done.stderr
