@@ -42,6 +42,9 @@ _SHAPES: dict[str, Any] = {
     "tool": dict,
     "tool.uv": dict,
     "tool.uv.package": bool,
+    "tool.uv.override-dependencies": list[Any],
+    "tool.uv.exclude-dependencies": list[Any],
+    "tool.poetry.extras": dict[str, Any],
     TABLE: dict,
 }
 """What is read of a ``pyproject.toml``, and the type that each of it must have."""
@@ -209,6 +212,8 @@ class Project(Struct, frozen=True, kw_only=True, dict=True):
             except ExceptionGroup as error:
                 problems = dict.fromkeys(f"dependency-groups: {problem}" for problem in error.exceptions)
                 raise ConfigurationError("\n".join(problems)) from error
+            except RecursionError as error:
+                raise ConfigurationError("dependency-groups: they include one another too deeply") from error
 
 
 def _at(document: Mapping[str, Any], path: str) -> Any:
@@ -241,11 +246,13 @@ def _wrong_value(path: str, value: Any) -> str | None:
         elif path == "project.version":
             Version(value)
         elif path == "project.requires-python":
-            SpecifierSet(value)
+            SpecifierSet(value).contains("3")  # which reads its numbers
     except InvalidName:
         return f"{value!r} is not a name for a distribution (letters, digits, `-`, `_` and `.`)"
     except InvalidVersion:
         return f"{value!r} is not a version (PEP 440)"
     except InvalidSpecifier:
         return f"{value!r} is not a version specifier"
+    except ValueError:
+        return "a number in it has thousands of digits"
     return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from packaging.markers import InvalidMarker, Marker
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from hatch_lambda import decoding
 from hatch_lambda.config import in_words
@@ -81,6 +82,14 @@ def without_extras(marker: str, extras: Iterable[str], request: Request) -> Mark
         return Marker(text)
     except InvalidMarker as error:
         raise LockError(f"{request.shown}: {marker!r} is not a marker: {error}") from error
+
+
+def version(request: Request, text: str, maker: str) -> Version:
+    """Return *text* as a version. Raises LockError for one that is none."""
+    try:
+        return Version(text)
+    except ValueError as error:  # thousands of digits, too
+        raise LockError(f"{request.shown}: {text[:60]!r} is not a version (PEP 440)", hint=f"run {maker}") from error
 
 
 def requirement(name: str, version: str, marker: Marker | None) -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from hatch_lambda.errors import LockError
 from hatch_lambda.locks.exclusion import names_of
@@ -20,6 +19,7 @@ from hatch_lambda.locks.foreign import (
     table,
     without_extras,
 )
+from hatch_lambda.locks.foreign import version as parsed
 from hatch_lambda.locks.groups import chosen_names
 from hatch_lambda.locks.resolving import Pin, Pins
 
@@ -112,7 +112,9 @@ def _pin(package: _Package, pins: Pins, request: Request) -> None:
         pins.pins.append(Pin(name=name, version=None, requirement=f"{name} @ {address}{part}{tail}", hashes=hashes))
     else:
         text = requirement(name, package.version, marker)
-        pins.pins.append(Pin(name=name, version=Version(package.version), requirement=text, hashes=hashes))
+        pins.pins.append(
+            Pin(name=name, version=parsed(request, package.version, MAKER), requirement=text, hashes=hashes)
+        )
 
 
 def _stamp(request: Request) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from hatch_lambda.errors import LockError
 from hatch_lambda.locks.foreign import check_stamp, convert, finish, requirement, stamp, without_extras
+from hatch_lambda.locks.foreign import version as parsed
 from hatch_lambda.locks.groups import chosen_names
 from hatch_lambda.locks.lock import lock_document, shown
 from hatch_lambda.locks.messages import listed
@@ -112,7 +112,7 @@ def _pin(name: str, entry: _Entry, pins: Pins, unlocked: list[str], request: Req
         pins.pins.append(
             Pin(
                 name=canonicalize_name(name),
-                version=Version(version),
+                version=parsed(request, version, MAKER),
                 requirement=requirement(name, version, marker),
                 hashes=frozenset(entry.hashes),
             )

@@ -19,6 +19,7 @@ from hatch_lambda.locks.foreign import (
     table,
     without_extras,
 )
+from hatch_lambda.locks.foreign import version as parsed
 from hatch_lambda.locks.groups import chosen_names
 from hatch_lambda.locks.resolving import Pin, Pins
 
@@ -68,7 +69,7 @@ def read(request: Request) -> Lock:
     Raises LockError for one that Poetry 1 wrote, which does not say which group needs what, and for a stale one.
     """
     version = str(read_toml(request, _Version, MAKER).metadata.get("lock-version", "0"))
-    if Version(version) < Version("2.1"):
+    if parsed(request, version, MAKER) < Version("2.1"):
         raise LockError(
             f"{request.shown}: written by a Poetry before 2.0 (lock-version {version}), it does not tell the groups"
             " of what it locks",
@@ -107,7 +108,9 @@ def _pin(package: _Package, marker: Marker | None, pins: Pins, request: Request)
         if source is not None:
             pins.options.append(f"--extra-index-url {source.url}")
         text = requirement(name, package.version, marker)
-        pins.pins.append(Pin(name=name, version=Version(package.version), requirement=text, hashes=hashes))
+        pins.pins.append(
+            Pin(name=name, version=parsed(request, package.version, MAKER), requirement=text, hashes=hashes)
+        )
 
 
 def _marker(package: _Package, groups: set[Any], request: Request) -> Marker | None:

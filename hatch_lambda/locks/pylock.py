@@ -63,6 +63,8 @@ def parse(text: str, where: str) -> Pylock:
         return Pylock.from_dict(document)
     except DocumentError as error:
         raise LockError(f"{where}: {error}", hint="make it again with the tool that wrote it") from error
+    except RecursionError as error:
+        raise LockError(f"{where}: a marker is nested too deeply", hint="make it again") from error
     except PylockValidationError as error:
         place = f"{error.context}: " if error.context else ""
         raise LockError(

@@ -379,3 +379,28 @@ def test_a_report_that_is_no_document_is_told(project):
     for content in (b"[" * 5000, b"\xff", json.dumps({"schema": 1}).encode()):
         (project / "old.json").write_bytes(content)
         refused(CONFIGURATION, "old.json", arguments=("report", "a.zip", "-o", "out", "--previous", "old.json"))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (f'[project]\nname = "a"\nversion = "{DIGITS}"\n', "project.version"),
+        (f'[project]\nname = "a"\nversion = "1"\nrequires-python = ">={DIGITS}"\n', "project.requires-python"),
+        ("[tool.poetry]\nextras = [1]\n", "tool.poetry.extras"),
+        ("[tool.uv]\noverride-dependencies = 1\n", "tool.uv.override-dependencies"),
+    ],
+)
+def test_what_is_read_of_others_tables_is_checked_first(text, place, project):
+    """An integer of thousands of digits is no ``InvalidVersion`` to its parser."""
+    (project / "pyproject.toml").write_text(text + HEAD)
+    refused(CONFIGURATION, f"{place}: ")
+
+
+@pytest.mark.parametrize("version", ["x", DIGITS])
+def test_a_version_in_a_lock_that_is_none_is_told(version, project):
+    content = {"_meta": {"hash": {"sha256": ""}}, "default": {"a": {"version": f"=={version}"}}}
+    with_lock(project, "Pipfile.lock", json.dumps(content))
+    refused(LOCK, "Pipfile.lock: ", "is not a version")
+    (project / "Pipfile.lock").unlink()
+    (project / "poetry.lock").write_text(f'[metadata]\nlock-version = "{version}"\ncontent-hash = ""\n')
+    refused(LOCK, "poetry.lock: ", "is not a version")
