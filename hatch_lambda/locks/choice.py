@@ -29,7 +29,8 @@ class Choice(Struct, frozen=True, kw_only=True):
     """What is installed for a target."""
 
     identities: tuple[str, ...]
-    """For each distribution a digest of its name and hashes: with the same ones the same bytes are installed."""
+    """For each distribution but local folders a digest of its name and hashes: with the same ones the same bytes are
+    installed."""
     pinned: str | None
     """A ``pylock.toml`` that lists its wheels and no others; None where there are none."""
     lock: str
@@ -42,7 +43,7 @@ class Choice(Struct, frozen=True, kw_only=True):
 def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
     project: Project, target: Target, policy: LockPolicy, uv: Uv, cache: Cache, workspace: Path
 ) -> Choice:
-    """Read the project's lock and choose its wheels for *target*, or remember what was chosen from the same files.
+    """Read the project's lock and choose its wheels for *target*, or remember what was chosen from the same file.
 
     Raises what ``read`` and ``select`` raise.
     """
@@ -63,14 +64,16 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
     wheels = [*vendored, *(locked for locked in chosen if isinstance(locked, LockedWheel))]
     sources = tuple(locked for locked in chosen if isinstance(locked, LockedSource))
     choice = Choice(
-        identities=tuple(sorted((*map(_identity, wheels), *(source.identity for source in sources)))),
+        identities=tuple(
+            sorted((*map(_identity, wheels), *(source.identity for source in sources if source.identity)))
+        ),
         pinned=pinned(wheels, lock.path.parent) if wheels else None,
         lock=lock.path.name,
         findings=(*lock.findings, *moving(policy, target)),
         sources=sources,
     )
     texts = [choice.pinned or "", *(source.pinned or "" for source in sources)]
-    certain = not lock.findings and not (sources and _asks_an_index(lock)) and not any(map(has_secret, texts))
+    certain = lock.stands_alone and not lock.findings and not (sources and _asks_an_index(lock)) and not any(map(has_secret, texts))
     # Once more: the files may have been edited between the two looks at them.
     if key is not None and certain and key == fingerprint(project, target, policy, uv):
         cache.put(_SELECTIONS, key, msgspec.json.encode(choice))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
 import os
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +13,6 @@ from hatch_lambda import __version__ as hatch_lambda_version
 from hatch_lambda.cache import digest
 from hatch_lambda.decoding import SETTINGS_LIMIT, WHEEL_LIMIT, DocumentError, read_regular
 from hatch_lambda.locks.discovery import discover
-from hatch_lambda.locks.lock import lock_document, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,23 +22,6 @@ if TYPE_CHECKING:
     from hatch_lambda.project import Project
     from hatch_lambda.target import Target
 
-_OPEN_ENDED = {
-    "uv.lock": re.compile(
-        rb'\bsource = \{ (?:directory|editable|path|virtual) = "(?!\.")'
-        rb"|^ +\{ (?:url|path|filename) = (?!.*\bhash = )",
-        re.MULTILINE,
-    ),
-    ".txt": re.compile(rb"^[ \t]*(?:-(?!-hash\b)|\.|/|[^#\s]+[ \t]*@)", re.MULTILINE),
-    "pylock.toml": re.compile(rb"^ *(?:directory = |\[packages\.directory\])", re.MULTILINE),
-    "poetry.lock": re.compile(rb'^type = "directory"', re.MULTILINE),
-    "pdm.lock": re.compile(rb"^path = ", re.MULTILINE),
-    "Pipfile.lock": re.compile(rb""),
-}
-"""What in a lock file says that other files on this machine decide, too, by the end of its name.
-
-A file without a hash in ``uv.lock`` is one in a local folder, with whatever content it has when uv looks.
-"""
-
 _RESOLVED_ELSEWHERE = frozenset({"dependencies", "optional-dependencies", "requires-python"})
 """Fields of ``[project]`` that are part of a lock, and of which a build backend may ask any file."""
 
@@ -49,26 +29,20 @@ _RESOLVED_ELSEWHERE = frozenset({"dependencies", "optional-dependencies", "requi
 def fingerprint(project: Project, target: Target, policy: LockPolicy, uv: Uv) -> str | None:
     """Return a key of everything that the selection for *target* follows from, uv's answers among it.
 
-    None where that cannot be told: where there is no lock, in workspaces, for paths, for files without a hash, for
-    nested requirements and for dynamic dependencies. The key holds on this machine only, for it names this uv and
-    this folder.
+    None where that cannot be told: where there is no lock, in workspaces, and for dynamic dependencies. What follows
+    from other files, too, must not be kept under it: the lock, when it is read, tells whether it stands alone. The
+    key holds on this machine only, for it names this uv and this folder.
     """
     found = discover(project, policy)
     if not _RESOLVED_ELSEWHERE.isdisjoint(project.metadata.get("dynamic", ())):
         return None
     if found is None or found.path.parent != project.root or found.passed_over:
         return None
-    content = lock_document(found.path, shown(found.path, project), "make it again").content()
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return None  # of which the patterns below would find nothing
-    for ending, pattern in _OPEN_ENDED.items():
-        if found.path.name.endswith(ending) and pattern.search(content):
-            return None
     status = os.stat(uv.executable)  # noqa: PTH116 - a name that may have been found on PATH
     return digest(
         str(project.root),
         found.path.name,
-        content,
+        found.path.read_bytes(),
         dict(project.pyproject),
         target,
         policy,

@@ -97,7 +97,9 @@ def requirement(name: str, version: str, marker: Marker | None) -> str:
     return f"{name}=={version}" + (f" ; {marker}" if marker is not None else "")
 
 
-def finish(request: Request, pins: Pins, maker: str, graph: Mapping[str, Iterable[str]] | None = None) -> Lock:
+def finish(
+    request: Request, pins: Pins, maker: str, graph: Mapping[str, Iterable[str]] | None = None, *, stands_alone: bool
+) -> Lock:
     """Resolve the *pins* of a lock that is known to fit the project; *graph* says what each of them depends on."""
     pylock = resolve(request, pins)
     if graph is not None:
@@ -106,7 +108,15 @@ def finish(request: Request, pins: Pins, maker: str, graph: Mapping[str, Iterabl
             for package in pylock.packages
         ]
         pylock = replace(pylock, packages=packages)
-    return Lock(path=request.path, pylock=pylock, findings=(), mend=maker, has_groups_chosen=True, vouched=True)
+    return Lock(
+        path=request.path,
+        pylock=pylock,
+        findings=(),
+        stands_alone=stands_alone,
+        mend=maker,
+        has_groups_chosen=True,
+        vouched=True,
+    )
 
 
 def table(request: Request, *path: str) -> dict[str, Any]:

@@ -69,6 +69,9 @@ class Lock(Struct, frozen=True, kw_only=True):
     """The user's lock file. It need not exist: a project without dependencies needs none."""
     pylock: Pylock
     findings: tuple[Finding, ...]
+    stands_alone: bool
+    """Whether with the same file, project and settings the same is chosen; else other files on this machine decide,
+    too: folders that it names, files that it includes or lists without a hash."""
     mend: str = "`uv lock`"
     """The command that brings the file up to date."""
     has_groups_chosen: bool = False

@@ -87,7 +87,7 @@ def read(request: Request) -> Lock:
     graph: dict[str, set[str]] = {}
     for package in document.package:  # one with extras stands there twice
         graph.setdefault(canonicalize_name(package.name), set()).update(names_of(package.dependencies))
-    return finish(request, pins, MAKER, graph)
+    return finish(request, pins, MAKER, graph, stands_alone=pins.stands_alone)
 
 
 def _option(name: object) -> str:
@@ -106,7 +106,7 @@ def _pin(package: _Package, pins: Pins, request: Request) -> None:
     elif package.path is not None and not hashes:
         folder = (request.path.parent / package.path).resolve()
         if folder != request.project.root:
-            pins.sources.append(f"{name} @ {folder.as_uri()}{tail}")
+            pins.add_folder(f"{name} @ {folder.as_uri()}{tail}")
     elif package.path is not None or package.url is not None:
         address = package.url or (request.path.parent / str(package.path)).resolve().as_uri()
         pins.pins.append(Pin(name=name, version=None, requirement=f"{name} @ {address}{part}{tail}", hashes=hashes))

@@ -84,7 +84,7 @@ def read(request: Request) -> Lock:
             hint=f"run `pipenv lock --python {major}.{minor}`",
         )
     pins.pins = list({pin.requirement: pin for pin in pins.pins}.values())
-    return finish(request, pins, MAKER)
+    return finish(request, pins, MAKER, stands_alone=False)  # it is compared with the Pipfile
 
 
 def _pin(name: str, entry: _Entry, pins: Pins, unlocked: list[str], request: Request) -> None:
@@ -103,7 +103,7 @@ def _pin(name: str, entry: _Entry, pins: Pins, unlocked: list[str], request: Req
                 Pin(name=canonicalize_name(name), version=None, requirement=pin, hashes=frozenset(entry.hashes))
             )
         elif (request.path.parent / local).resolve() != request.project.root:
-            pins.sources.append(f"{name} @ {address}{tail}")
+            pins.add_folder(f"{name} @ {address}{tail}")
     elif entry.version is None or not entry.version.startswith("=="):
         if marker is None or marker.evaluate(cast("dict[str, str]", request.project.target.markers)):
             unlocked.append(name)

@@ -88,7 +88,7 @@ def read(request: Request) -> Lock:
             continue
         _pin(package, _marker(package, groups, request), pins, request)
     graph = {str(canonicalize_name(package.name)): list(package.dependencies) for package in document.package}
-    return finish(request, pins, MAKER, graph)
+    return finish(request, pins, MAKER, graph, stands_alone=pins.stands_alone)
 
 
 def _pin(package: _Package, marker: Marker | None, pins: Pins, request: Request) -> None:
@@ -100,7 +100,7 @@ def _pin(package: _Package, marker: Marker | None, pins: Pins, request: Request)
         pins.sources.append(f"{name} @ git+{source.url}@{source.resolved_reference}{part}{tail}")
     elif source is not None and source.type == "directory":
         folder = (request.path.parent / source.url).resolve()
-        pins.sources.append(f"{name} @ {folder.as_uri()}{tail}")
+        pins.add_folder(f"{name} @ {folder.as_uri()}{tail}")
     elif source is not None and source.type in {"url", "file"}:
         address = source.url if source.type == "url" else (request.path.parent / source.url).resolve().as_uri()
         pins.pins.append(Pin(name=name, version=None, requirement=f"{name} @ {address}{part}{tail}", hashes=hashes))

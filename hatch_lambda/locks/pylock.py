@@ -51,6 +51,7 @@ def read(request: Request) -> Lock:
         path=request.path,
         pylock=rebase(pylock, request.path.parent, request.path.parent),
         findings=(),
+        stands_alone=all(package.directory is None for package in pylock.packages),
         mend=f"`{command_in_header(text) or _MAKERS.get(pylock.created_by) or _MAKERS['uv']}`",
     )
 

@@ -98,7 +98,7 @@ def _none(request: Request) -> Lock:
             f"{request.project.root}: there is no lock file for [tool.poetry.dependencies]",
             hint="run `poetry lock`",
         )
-    return Lock(path=request.path, pylock=pylock.empty(), findings=(), vouched=True)
+    return Lock(path=request.path, pylock=pylock.empty(), findings=(), stands_alone=False, vouched=True)
 
 
 def _has_requirements(project: Project) -> bool:

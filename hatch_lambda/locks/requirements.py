@@ -43,6 +43,7 @@ def read(request: Request) -> Lock:
         path=request.path,
         pylock=resolve(request, contents),
         findings=_warned(request, unhashed) if unhashed else (),
+        stands_alone=contents.stands_alone,
         mend=f"`{mend}`",
     )
 

@@ -43,8 +43,15 @@ class Contents(Pins, kw_only=True):
     """The file that is being read, after those that include it."""
     read: set[Path] = field(default_factory=set)
     """The files that were read, however often they are included."""
+    options_given: bool = False
+    """Whether a line is an option: it may name another file or folder, or where uv looks for such."""
     problems: list[str] = field(default_factory=list)
     """Lines that are not allowed in a lock file: where, and why."""
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether nothing but what is pinned decides: no option either."""
+        return not self.options_given and super().stands_alone
 
 
 def parse_file(path: Path, project: Project, *, require_hashes: bool = True) -> Contents:
@@ -62,6 +69,7 @@ def _parse(path: Path, text: str, project: Project, contents: Contents) -> None:
             _parse_requirement(line, path, place, project, contents)
             continue
         name, value = _option(line)
+        contents.options_given |= name != "--require-hashes"
         if name == "--requirement":
             _include(value, path, place, project, contents)
         elif name == "--constraint":
@@ -127,7 +135,7 @@ def _parse_requirement(line: str, path: Path, place: str, project: Project, cont
         else:
             contents.problems.append(f"{place}: {requirement.name}: from git, and not at a commit (`@` and 40 digits)")
     elif requirement.url is not None and _names_folder(requirement.url) and not hashes:
-        contents.sources.append(text)
+        contents.add_folder(text)
     elif version is None and requirement.url is None:
         contents.problems.append(f"{place}: {text}: not pinned with `==`")
     elif not hashes and contents.require_hashes:
@@ -151,7 +159,7 @@ def _parse_local(value: str, path: Path, place: str, project: Project, contents:
     if folder is None:
         contents.problems.append(f"{place}: {masked(value)}: no such folder; depend on a wheel by `NAME @ file:...`")
     else:
-        contents.sources.append(f"{folder.as_posix()}{' ; ' + marker.strip() if marker else ''}")
+        contents.add_folder(f"{folder.as_posix()}{' ; ' + marker.strip() if marker else ''}")
 
 
 def _names_folder(url: str) -> bool:

@@ -50,8 +50,20 @@ class Pins(Struct, kw_only=True):
     pins: list[Pin] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     """Requirements of folders and commits, which have no hash."""
+    has_folders: bool = False
+    """Whether any of them is of a folder."""
     options: list[str] = field(default_factory=list)
     """For uv: indexes, folders with wheels, and the like, with paths made absolute."""
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether nothing but what is pinned decides; see :class:`~hatch_lambda.locks.lock.Lock`."""
+        return not self.has_folders and all(pin.hashes for pin in self.pins)
+
+    def add_folder(self, requirement: str) -> None:
+        """Take a folder, whatever is in it."""
+        self.sources.append(requirement)
+        self.has_folders = True
 
 
 def resolve(request: Request, pins: Pins) -> Pylock:

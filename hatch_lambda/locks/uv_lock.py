@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct
 
+from hatch_lambda.decoding import convert
 from hatch_lambda.errors import CommandError, LockError
 from hatch_lambda.locks.exclusion import excluded_names
 from hatch_lambda.locks.groups import chosen_names
@@ -17,7 +20,30 @@ from hatch_lambda.locks.pylock import parse, rebase
 from hatch_lambda.model import Finding, Severity
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hatch_lambda.locks.lock import Request
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_CERTAIN = frozenset({"registry", "url", "git", "subdirectory"})
+_FOLDERS = frozenset({"directory", "editable", "virtual"})
+"""Kinds of sources; what is of another depends on more than the lock."""
+
+
+class _Package(Struct, frozen=True):
+    """What of a package in the lock tells whether its content is certain."""
+
+    source: dict[str, Any] = {}
+    sdist: dict[str, Any] | None = None
+    wheels: list[dict[str, Any]] = []
+
+
+class _Document(Struct, frozen=True):
+    package: list[_Package] = []
 
 
 class _Verdict(Enum):
@@ -40,9 +66,11 @@ def read(request: Request) -> Lock:
     uv records no hashes for wheels in a local folder (``find-links``): it computes them when it exports, so
     for those the hash says what the folder holds now.
     """
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with ThreadPoolExecutor(max_workers=2) as pool:
         checking = pool.submit(_check, request) if request.policy.in_source_tree else None
-        exported = _export(request)
+        exporting = pool.submit(_export, request)
+        stands_alone = _stands_alone(request.path)  # which takes as long as uv does
+        exported = exporting.result()
         opinion = checking.result() if checking is not None else _Opinion(_Verdict.UNKNOWN)
     # A stale lock is also the likely reason of an export that failed, so it is told first.
     if opinion.verdict is _Verdict.STALE and opinion.error is not None:
@@ -59,6 +87,7 @@ def read(request: Request) -> Lock:
         path=request.path,
         pylock=rebase(parse(exported, f"{request.shown}, as uv exports it"), folder, folder),
         findings=(_unchecked(request, opinion.error),) if opinion.error is not None else (),
+        stands_alone=stands_alone,
         mend=_mend(request),
         has_groups_chosen=True,
         vouched=opinion.verdict is _Verdict.FRESH,
@@ -74,6 +103,22 @@ def create(request: Request) -> None:
             f"there is no lock file, and `uv lock` cannot make one:\n{error.tail()}",
             hint='mend what uv complains of, or name a lock file: `lock = "..."` in [tool.lambda-slim]',
         ) from error
+
+
+def _stands_alone(path: Path) -> bool:
+    """Tell whether there is no folder in the lock but the project's own, and no file that it has no hash of.
+
+    Such a file is in a local folder, with whatever content it has when uv looks.
+    """
+    try:
+        document = convert(tomllib.loads(path.read_text(encoding="utf-8")), _Document)
+    except (OSError, ValueError, RecursionError, msgspec.ValidationError):  # uv will tell
+        return False
+    return all(
+        all(kind in _CERTAIN or (kind in _FOLDERS and place == ".") for kind, place in package.source.items())
+        and all("hash" in file for file in (*package.wheels, *([package.sdist] if package.sdist is not None else [])))
+        for package in document.package
+    )
 
 
 def _export(request: Request) -> str | CommandError:

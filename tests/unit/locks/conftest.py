@@ -37,7 +37,7 @@ class Bench:
     def lock(self, *packages, head="", **changes):
         text = f'lock-version = "1.0"\ncreated-by = "test"\n{head}\n' + "\n".join(packages or ["packages = []"])
         pylock = parse(text, "pylock.toml")
-        return locks.Lock(path=self.root / "pylock.toml", pylock=pylock, findings=(), **changes)
+        return locks.Lock(path=self.root / "pylock.toml", pylock=pylock, findings=(), stands_alone=True, **changes)
 
     def select(self, lock, project=None, runtime="python3.13", architecture=Architecture.X86_64, **changes):
         target = Target(runtime=runtimes()[runtime], architecture=architecture)
