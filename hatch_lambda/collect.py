@@ -60,7 +60,7 @@ def take(project: Project, source: Source, timestamp: archive.Timestamp, run: Ru
         target = project.target
         asking = pool.submit(compiling.options, project.settings, target.runtime, run.context, cwd=project.root)
         chosen = choose(project, source, run)
-        run.journal.findings += chosen.findings
+        run.journal.findings += chosen.choice.findings
         options = asking.result()
         compressed: dict[str, Buffer] = {}
         for number, option in enumerate(options, start=1):
@@ -85,15 +85,43 @@ def take(project: Project, source: Source, timestamp: archive.Timestamp, run: Ru
     return taken
 
 
-def choose(project: Project, source: Source, run: Run) -> locks.Choice:
-    """Choose the locked wheels for the target."""
+class Chosen(Struct, frozen=True, kw_only=True):
+    """What is installed: what the lock chooses, and of local folders what is built of them."""
+
+    choice: locks.Choice
+    folders: tuple[install.Built, ...]
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """For each distribution a digest: with the same ones the same bytes are installed."""
+        return tuple(sorted((*self.choice.identities, *(built.identity for built in self.folders))))
+
+
+def choose(project: Project, source: Source, run: Run) -> Chosen:
+    """Choose the locked wheels for the target, and build the local folders, which nothing else makes certain."""
     policy = lock_policy_of(project, source)
-    return locks.choose(locked(project, source), project.target, policy, run.context.uv, run.context.cache, run.work)
+    context = run.context
+    choice = locks.choose(locked(project, source), project.target, policy, context.uv, context.cache, run.work)
+    folders = [source for source in choice.sources if source.directory is not None]
+    built = context.local_wheels.build(folders, _bench(project, run), jobs=context.jobs) if folders else ()
+    return Chosen(choice=choice, folders=built)
 
 
-def install_dependencies(project: Project, chosen: locks.Choice, run: Run) -> Tree:
+def install_dependencies(project: Project, chosen: Chosen, run: Run) -> Tree:
     """Build what was chosen and has no wheel, and install everything."""
-    bench = install.Bench(
+    bench, choice = _bench(project, run), chosen.choice
+    fetched = (install.build(source, bench) for source in choice.sources if source.directory is None)
+    built = sorted((*fetched, *chosen.folders), key=lambda one: one.source.name)
+    tree, changes = install.take_distributions(choice.pinned, [one.wheel for one in built], bench)
+    tree = install.with_extra_files(tree, bench)
+    run.journal.changes += changes
+    run.journal.findings += install.native_notes(built)
+    run.journal.mark("install", tree)
+    return tree
+
+
+def _bench(project: Project, run: Run) -> install.Bench:
+    return install.Bench(
         target=project.target,
         policy=build_policy(project),
         uv=run.context.uv,
@@ -101,13 +129,6 @@ def install_dependencies(project: Project, chosen: locks.Choice, run: Run) -> Tr
         workspace=run.work,
         cwd=project.root,
     )
-    built = install.build_wheels(chosen.sources, bench)
-    tree, changes = install.take_distributions(chosen.pinned, built, bench)
-    tree = install.with_extra_files(tree, bench)
-    run.journal.changes += changes
-    run.journal.findings += install.native_notes(chosen.sources, built)
-    run.journal.mark("install", tree)
-    return tree
 
 
 def lock_policy_of(project: Project, source: Source) -> locks.LockPolicy:
@@ -129,7 +150,7 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
     """One way to take everything: with bytecode, or without."""
 
     project: Project
-    chosen: locks.Choice
+    chosen: Chosen
     timestamp: archive.Timestamp
     building: Future[install.ProjectPart]
     run: Run
@@ -160,8 +181,8 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
             dependency_tree=dependencies,
             own_tree=own_tree,
             tree=tree,
-            lock=self.chosen.lock,
-            pinned=self.chosen.pinned,
+            lock=self.chosen.choice.lock,
+            pinned=self.chosen.choice.pinned,
             interpreter=run.bytecode.policy.interpreter if run.bytecode is not None else "none",
             syntax=syntax if run.bytecode is not None else None,
         )
@@ -181,7 +202,7 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
             policies=(
                 *(build, slim_policy(settings), strip_policy(settings)),
                 self._bytecode and self._bytecode.policy,
-                *(install.surroundings(build, self.run.context.uv.environment) if self.chosen.sources else ()),
+                *(install.surroundings(build, self.run.context.uv.environment) if self.chosen.choice.sources else ()),
             ),
             compression=settings.compression,
             timestamp=self.timestamp,

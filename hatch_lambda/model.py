@@ -175,8 +175,9 @@ class LockedSource(Struct, frozen=True, kw_only=True):
     """None where the lock does not say it, for it follows from the source."""
     place: str
     """Where it comes from, for messages: without secrets."""
-    identity: str
-    """A digest of what makes its content certain: an archive's hash, a commit, what is in a folder."""
+    identity: str | None
+    """A digest of what makes its content certain: an archive's hash, a commit; None for a folder, of which nothing
+    but the wheel that is built of it tells what its build backend takes."""
     pinned: str | None = None
     """A ``pylock.toml`` of this distribution alone, for uv to fetch it by; None for a folder."""
     subdirectory: str | None = None

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hatch_lambda import archive, bytecode, elf, install, slimming, verify
@@ -36,6 +36,8 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     today: date
     source_date_epoch: int | None
     progress: Progress
+    local_wheels: install.LocalWheels = field(default_factory=install.LocalWheels)
+    """What was built of local folders: several functions may depend on one."""
 
     @cached_property
     def uv(self) -> Uv:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from hatch_lambda.lazy import exports
 
 if TYPE_CHECKING:
-    from hatch_lambda.install.building import Bench, BuildPolicy, build_wheels, surroundings
+    from hatch_lambda.install.building import Bench, BuildPolicy, Built, build, surroundings
     from hatch_lambda.install.container import with_extra_files
     from hatch_lambda.install.directory import require_target, site_folders, site_runtime
     from hatch_lambda.install.distributions import read_tree, take_distributions
     from hatch_lambda.install.engine import ContainerPolicy
     from hatch_lambda.install.folder_plan import Note
+    from hatch_lambda.install.local import LocalWheels
     from hatch_lambda.install.merging import refuse_conflicts, set_apart
     from hatch_lambda.install.native import native_notes
     from hatch_lambda.install.paths import is_executable, walk
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Bench",
     "BuildPolicy",
+    "Built",
     "ContainerPolicy",
+    "LocalWheels",
     "Note",
     "ProjectPart",
     "ProjectPolicy",
+    "build",
     "build_wheel",
-    "build_wheels",
     "finish",
     "included",
     "is_begun",
@@ -59,13 +62,14 @@ __all__ = [
 __getattr__ = exports(
     __name__,
     {
-        **dict.fromkeys(("Bench", "BuildPolicy", "build_wheels", "surroundings"), "building"),
+        **dict.fromkeys(("Bench", "BuildPolicy", "Built", "build", "surroundings"), "building"),
         "with_extra_files": "container",
         **dict.fromkeys(("require_target", "site_folders", "site_runtime"), "directory"),
         **dict.fromkeys(("read_tree", "take_distributions"), "distributions"),
         **dict.fromkeys(("is_executable", "walk"), "paths"),
         "ContainerPolicy": "engine",
         "Note": "folder_plan",
+        "LocalWheels": "local",
         **dict.fromkeys(("refuse_conflicts", "set_apart"), "merging"),
         "native_notes": "native",
         **dict.fromkeys(("ProjectPart", "ProjectPolicy", "take_project"), "project"),

@@ -3,7 +3,7 @@
 A way of building is a function ``build(tree: SourceTree, bench: Bench) -> Path`` in a module of its own and one entry
 of :data:`WAYS`, under the value of the setting ``sdist`` that chooses it. It is given the unpacked source, which it may
 write to unless ``tree.immutable`` is false, and returns the wheel that it made below ``bench.workspace``. It need not
-ask whether that wheel fits: :func:`build_wheel` does so for every way, by the wheel's tags, its file names and its
+ask whether that wheel fits: :func:`build` does so for every way, by the wheel's tags, its file names and its
 objects, and keeps what was made of an immutable source.
 
 It raises InstallError where the build fails (see :func:`failed`). A way that is meant for native code may call
@@ -13,8 +13,10 @@ good enough, so that only what needs it is built otherwise.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
+import zipfile
 from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
@@ -33,11 +35,12 @@ from hatch_lambda.install.engine import ContainerPolicy
 from hatch_lambda.install.fetching import fetch
 from hatch_lambda.install.fitness import unfit
 from hatch_lambda.install.paths import package_path
+from hatch_lambda.install.snapshot import snapshot
 from hatch_lambda.interpreter import find
 from hatch_lambda.workspace import LOGS, make_inside, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from hatch_lambda.cache import Cache
     from hatch_lambda.interpreter import Interpreter
@@ -120,23 +123,35 @@ class Way(Protocol):
         """Build a wheel of *tree* below the workspace of *bench*, and return its path."""
 
 
-def build_wheels(sources: Iterable[LockedSource], bench: Bench) -> list[Path]:
-    """Build every source, or take what was kept of it, and return the wheels in the same order."""
-    return [build_wheel(source, bench) for source in sources]
+class Built(Struct, frozen=True, kw_only=True):
+    """A wheel that fits the target, and what it is known by."""
+
+    source: LockedSource
+    wheel: Path
+    identity: str
+    """A digest: with the same one the same is installed."""
 
 
-def build_wheel(source: LockedSource, bench: Bench) -> Path:
-    """Return a wheel of *source* that fits the target of *bench*.
+def build(source: LockedSource, bench: Bench) -> Built:
+    """Build *source*, or take what was kept of it.
+
+    Only its build backend knows what it takes of a local folder, and from elsewhere: a folder is built each time, as
+    the project itself is, and what comes of it is its identity. But to compile may take minutes, and rarely gives the
+    same bytes twice: what was compiled is kept, and known by all that :func:`~hatch_lambda.install.snapshot.snapshot`
+    can know of its sources, unless these changed meanwhile.
 
     Raises InstallError where it cannot be fetched or built, and where what comes of it does not fit.
     """
     room = bench.workspace / f"build-{source.name}"
     room.mkdir(parents=True)
     own = replace(bench, workspace=room)
-    key = _key(source, own)
-    if source.directory is None and (kept := _kept(key, own)) is not None:
-        return kept
-    folder = Path(source.directory) if source.directory is not None else fetch(source, own.uv, room, cwd=own.cwd)
+    directory = Path(source.directory) if source.directory is not None else None
+    identity = source.identity if directory is None else snapshot(directory)
+    assert identity is not None, "what is no folder is certain"
+    key = _key(identity, own)
+    if (kept := _kept(key, own)) is not None:
+        return Built(source=source, wheel=kept, identity=identity)
+    folder = directory or fetch(source, own.uv, room, cwd=own.cwd)
     way = cast("Way", import_module(WAYS[bench.policy.sdist]))
     wheel = way.build(SourceTree(source=source, folder=folder), own)
     if (reason := unfit(wheel, bench.target)) is not None:
@@ -145,9 +160,31 @@ def build_wheel(source: LockedSource, bench: Bench) -> Path:
             hint=f"{_needs_python(own)}choose a version that has wheels for the target"
             ", or another `sdist` in [tool.lambda-slim]",
         )
-    if source.directory is None and own.interpreter is not None:  # else who knows which one uv has taken
+    if directory is not None and (is_pure(wheel) or snapshot(directory) != identity):
+        return Built(source=source, wheel=wheel, identity=contents(wheel))
+    if own.interpreter is not None:  # else who knows which one uv has taken
         own.cache.put(_WHEELS, key, msgspec.msgpack.encode((wheel.name, wheel.read_bytes())))
-    return wheel
+    return Built(source=source, wheel=wheel, identity=identity)
+
+
+def build_wheel(source: LockedSource, bench: Bench) -> Path:
+    """Do so, and return the wheel alone."""
+    return build(source, bench).wheel
+
+
+def is_pure(wheel: Path) -> bool:
+    """Tell whether *wheel* says that it is for every platform."""
+    return all(tag.platform == "any" for tag in parse_wheel_filename(wheel.name)[-1])
+
+
+def contents(wheel: Path) -> str:
+    """Return a digest of what is in *wheel*: names, content and what may be executed, and not when it was made."""
+    with zipfile.ZipFile(wheel) as archive:
+        members = [
+            (member.filename, bool(member.external_attr >> 16 & 0o111), hashlib.sha256(archive.read(member)).digest())
+            for member in archive.infolist()
+        ]
+    return digest(wheel.name, sorted(members))
 
 
 def failed(error: CommandError, source: LockedSource, bench: Bench) -> InstallError:
@@ -184,12 +221,12 @@ def surroundings(policy: BuildPolicy, environment: Mapping[str, str]) -> list[tu
     return sorted((name, value) for name, value in environment.items() if name in lent or _HEEDED.fullmatch(name))
 
 
-def _key(source: LockedSource, bench: Bench) -> str:
+def _key(identity: str, bench: Bench) -> str:
     """Return what a kept wheel is known by."""
     version = bench.uv.run("--version", cwd=bench.workspace).split()[1]
     python = None if bench.interpreter is None else bench.interpreter.version
     around = surroundings(bench.policy, bench.uv.environment)
-    return digest(source.identity, str(bench.target), bench.policy, version, python, around)
+    return digest(identity, str(bench.target), bench.policy, version, python, around)
 
 
 def _kept(key: str, bench: Bench) -> Path | None:

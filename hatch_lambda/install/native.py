@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
-from packaging.utils import parse_wheel_filename
 
 from hatch_lambda.errors import CommandError
 from hatch_lambda.install import pure
+from hatch_lambda.install.building import is_pure
 from hatch_lambda.model import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hatch_lambda.install.building import Bench, SourceTree
-    from hatch_lambda.model import LockedSource
+    from hatch_lambda.install.building import Bench, Built, SourceTree
 
 _ELF = b"\x7fELF"
 _WITNESS = """\
@@ -31,28 +30,24 @@ exit 1
 """A compiler that only notes that somebody asked for it."""
 
 
-def is_pure(wheel: Path) -> bool:
-    """Tell whether *wheel* says that it is for every platform."""
-    return all(tag.platform == "any" for tag in parse_wheel_filename(wheel.name)[-1])
-
-
 def has_objects(wheel: Path) -> bool:
     """Tell whether there is native code in *wheel*, whatever its tag says."""
     with zipfile.ZipFile(wheel) as archive:
         return any(_begin(archive, name) == _ELF for name in archive.namelist())
 
 
-def native_notes(sources: Iterable[LockedSource], wheels: Iterable[Path]) -> tuple[Finding, ...]:
-    """Say which of *wheels*, built of *sources*, need not have the same bytes on another machine."""
+def native_notes(built: Iterable[Built]) -> tuple[Finding, ...]:
+    """Say which of the wheels that were *built* need not have the same bytes on another machine."""
     return tuple(
         Finding(
             code="HL070",
             severity=Severity.NOTE,
-            message=f"{source.shown} was built from {source.place}: native code, whose bytes may differ by machine",
+            message=f"{one.source.shown} was built from {one.source.place}: native code, whose bytes may differ by"
+            " machine",
             hint="depend on a version that has a wheel for the target, and the package is the same everywhere",
         )
-        for source, wheel in zip(sources, wheels, strict=True)
-        if not is_pure(wheel)
+        for one in built
+        if not is_pure(one.wheel)
     )
 
 

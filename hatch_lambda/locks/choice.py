@@ -73,7 +73,8 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
         sources=sources,
     )
     texts = [choice.pinned or "", *(source.pinned or "" for source in sources)]
-    certain = lock.stands_alone and not lock.findings and not (sources and _asks_an_index(lock)) and not any(map(has_secret, texts))
+    certain = lock.stands_alone and not lock.findings and not (sources and _asks_an_index(lock))
+    certain = certain and not any(map(has_secret, texts))
     # Once more: the files may have been edited between the two looks at them.
     if key is not None and certain and key == fingerprint(project, target, policy, uv):
         cache.put(_SELECTIONS, key, msgspec.json.encode(choice))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tomli_w
 from packaging.pylock import Package, PackageArchive, PackageDirectory, PackageSdist, PackageVcs
@@ -15,13 +12,6 @@ from hatch_lambda.cache import digest
 from hatch_lambda.locks.pylock import absolute, empty, strong_hashes
 from hatch_lambda.model import LockedSource
 from hatch_lambda.redact import masked
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_LEFTOVERS = frozenset({"build", "dist", "__pycache__", "node_modules"})
-"""Folders that builds and tools leave behind; a version of the tools must not look like one of the source."""
-_LEFTOVER_ENDINGS = (".egg-info", ".pyc")
 
 
 class UnlockedError(ValueError):
@@ -75,25 +65,6 @@ def _folder(package: Package, source: PackageDirectory, base: Path) -> LockedSou
         name=package.name,
         version=None,
         place=source.path,
-        identity=digest(package.name, [(path, content) for path, content in _contents(folder)]),
+        identity=None,
         directory=str(folder),
     )
-
-
-def _contents(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the files that a build of *folder* may take, each with a digest, in an order of their own.
-
-    All of them but hidden ones, environments, and what builds leave behind: which of them the build backend takes,
-    only itself knows.
-    """
-    for directory, folders, names in os.walk(folder):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not (name.startswith(".") or name in _LEFTOVERS or name.endswith(_LEFTOVER_ENDINGS))
-            and not Path(directory, name, "pyvenv.cfg").exists()
-        )
-        for name in sorted(names):
-            path = Path(directory, name)
-            if not name.startswith(".") and not name.endswith(_LEFTOVER_ENDINGS) and path.is_file():
-                yield path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 BACKEND = """
 import base64, hashlib, os, sys, zipfile
 FILES = {files!r}
+OUTSIDE = {outside!r}
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     {statement}
     info = "{stem}.dist-info"
-    files = {{name: open(name, "rb").read() for name in FILES}}
+    paths = {{**{{name: name for name in FILES}}, **OUTSIDE}}
+    files = {{name: open(path, "rb").read() for name, path in paths.items()}}
     files[info + "/METADATA"] = b"Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n"
     files[info + "/WHEEL"] = b"Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: {tag}\\n"
     digest = lambda data: base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
@@ -22,13 +24,20 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     files[info + "/RECORD"] = "".join([*lines, info + "/RECORD,,\\n"]).encode()
     with zipfile.ZipFile(os.path.join(wheel_directory, "{stem}-{tag}.whl"), "w") as archive:
         for name, data in files.items():
-            archive.writestr(name, data)
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (os.stat(paths[name]).st_mode if name in paths else 0o100644) << 16
+            archive.writestr(entry, data)
     return "{stem}-{tag}.whl"
 """
 
 
-def make_source(folder: Path, name: str, files=(), *, version="1.0", tag="py3-none-any", statement="pass") -> Path:
-    """Write the source tree of a distribution whose backend packs *files*, after it has run *statement*."""
+def make_source(
+    folder: Path, name: str, files=(), *, version="1.0", tag="py3-none-any", statement="pass", outside=()
+) -> Path:
+    """Write the source tree of a distribution whose backend packs *files*, after it has run *statement*.
+
+    It also packs files from *outside*: paths in the wheel with those relative to the folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     files = dict(files or {f"{name.replace('-', '_')}.py": f"NAME = {name!r}\n"})
     for path, content in files.items():
@@ -36,7 +45,8 @@ def make_source(folder: Path, name: str, files=(), *, version="1.0", tag="py3-no
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content.encode() if isinstance(content, str) else content)
     stem = f"{name.replace('-', '_')}-{version}"
-    backend = BACKEND.format(files=list(files), stem=stem, name=name, version=version, tag=tag, statement=statement)
+    told = {"stem": stem, "name": name, "version": version, "tag": tag, "statement": statement}
+    backend = BACKEND.format(files=list(files), outside=dict(outside), **told)
     (folder / "own_backend.py").write_text(backend, encoding="utf-8")
     (folder / "pyproject.toml").write_text(
         f'[build-system]\nrequires = []\nbuild-backend = "own_backend"\nbackend-path = ["."]\n'

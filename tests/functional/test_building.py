@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from hatch_lambda.cache import Cache
 from hatch_lambda.errors import InstallError
 from hatch_lambda.install import building
-from hatch_lambda.install.building import Bench, BuildPolicy, build_wheel
+from hatch_lambda.install.building import Bench, BuildPolicy, build
 from hatch_lambda.model import LockedSource
 from hatch_lambda.process import Uv
 from hatch_lambda.target import Architecture, Target, runtimes
@@ -40,13 +40,16 @@ class Yard:
         self.rounds = 0
 
     def build(self, source, target=X86, **variables):
+        return self.built_of(source, target, **variables).wheel
+
+    def built_of(self, source, target=X86, **variables):
         self.rounds += 1
         work = self.folder / f"work-{self.rounds}"
         work.mkdir()
         policy = BuildPolicy(sdist="pure")
         uv = Uv(executable=self.uv.executable, environment={**self.uv.environment, **variables})
         bench = Bench(target=target, policy=policy, uv=uv, cache=self.cache, workspace=work, cwd=self.folder)
-        return build_wheel(source, bench)
+        return build(source, bench)
 
     def sdist(self, name, files=(), **more):
         """Return the source of an sdist whose builds are counted."""
@@ -227,10 +230,50 @@ def test_a_commit_is_fetched_and_built(yard, subdirectory):
     assert "one.py" in names(yard.build(source))
 
 
+def native(yard, **more):
+    """Return a folder of the user's that has native code, and whose builds are counted."""
+    statement = f"open({str(yard.counter)!r}, 'a').write('x'); " + more.pop("statement", "pass")
+    folder = make_source(yard.folder / "lib", "one", {"one.so": HEAD}, tag=NATIVE, statement=statement, **more)
+    return LockedSource(name="one", version=None, place="../lib", identity=None, directory=str(folder))
+
+
+def test_native_code_of_a_local_folder_is_compiled_once_for_each_state_of_its_sources(yard):
+    """It may take minutes, and need not give the same bytes twice; so its sources are its identity."""
+    source = native(yard)
+    first = yard.built_of(source)
+    assert yard.built_of(source).identity == first.identity
+    assert yard.built == 1
+    (yard.folder / "lib" / ".config").write_text("x")
+    assert yard.built_of(source).identity != first.identity
+    assert yard.built == 2
+
+
+def test_what_was_compiled_while_its_sources_changed_is_not_kept(yard):
+    """Nobody knows of which state it was made; what a build itself writes only once costs a second one."""
+    source = native(yard, statement="open('generated.c', 'w').write('x')")
+    first, second, third = (yard.built_of(source).identity for _ in range(3))
+    assert yard.built == 2
+    assert first != second == third
+    assert len([entry for entry in yard.cache.entries() if entry.kind == "wheels"]) == 1
+
+
+def test_the_identity_of_a_local_folder_is_what_is_in_its_wheel(yard):
+    """Not when it was made, and no file that the wheel does not have."""
+    folder = make_source(yard.folder / "lib", "one")
+    source = LockedSource(name="one", version=None, place="../lib", identity=None, directory=str(folder))
+    first = yard.built_of(source).identity
+    (folder / "tests.py").write_text("")
+    assert yard.built_of(source).identity == first
+    (folder / "one.py").chmod(0o755)
+    second = yard.built_of(source).identity
+    (folder / "one.py").write_text("")
+    assert len({first, second, yard.built_of(source).identity}) == (2 if os.name == "nt" else 3)
+
+
 def test_a_local_folder_is_built_as_it_is_now_and_left_as_it_was(yard):
     """Nothing of an earlier build is taken for it."""
     folder = make_source(yard.folder / "lib", "one")
-    source = LockedSource(name="one", version=None, place="../lib", identity="1", directory=str(folder))
+    source = LockedSource(name="one", version=None, place="../lib", identity=None, directory=str(folder))
     before = sorted(folder.rglob("*"))
     yard.build(source)
     (folder / "one.py").write_text("NEW = 1\n")
