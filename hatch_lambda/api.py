@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from hatch_lambda import pipeline, shapes
 from hatch_lambda.cache import Cache
 from hatch_lambda.config import decode
-from hatch_lambda.environment import context, cores, open_cache, overrides, source_date_epoch
+from hatch_lambda.environment import by_command, context, cores, open_cache, overrides, source_date_epoch
 from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaError, machine_errors
 from hatch_lambda.functions import functions_of, one_of
 from hatch_lambda.many import Task, build_each, failed
@@ -48,15 +48,16 @@ def build(
     """Build the Lambda package of the project in a folder, or of its *function*, and return what was made.
 
     *settings* replace those of the project's ``[tool.lambda-slim]``, with ``_`` for ``-`` in their names. Where
-    there is no lock file one is made, unless ``require_lock`` is set. With *no_cache* nothing is kept, with
-    *refresh* nothing that is kept is used. Raises HatchLambdaError.
+    there is no lock file one is made, unless ``require_lock`` is set, or ``CI`` or SAM's ``ARTIFACTS_DIR`` says that
+    nobody watches. With *no_cache* nothing is kept, with *refresh* nothing that is kept is used. Raises
+    HatchLambdaError.
 
     >>> package = build("service", architecture="arm64")  # doctest: +SKIP
     >>> package.path, package.size  # doctest: +SKIP
     """
     read = Project.read(Path(project), overrides(settings))
     cache = Cache(root=None) if no_cache else open_cache(os.environ, read, refresh=refresh)
-    return pipeline.build(one_of(read, function), Source(may_create_lock=True), context(os.environ, cache, progress))
+    return pipeline.build(one_of(read, function), by_command(os.environ), context(os.environ, cache, progress))
 
 
 def build_all(
@@ -91,7 +92,7 @@ def build_all(
         shared = Cache(root=Path(folder)) if no_cache else None
         for project in projects:
             tasks += read_tasks(os.fspath(project))
-        outcomes = build_each([task for _, task in tasks], Source(may_create_lock=True), jobs=jobs or cores())
+        outcomes = build_each([task for _, task in tasks], by_command(os.environ), jobs=jobs or cores())
         for (label, _), outcome in zip(tasks, outcomes, strict=True):
             yield label, outcome
 
@@ -150,7 +151,7 @@ def explain(
     wanted = posixpath.normpath(path.replace(os.sep, "/").strip("/"))
     read = one_of(Project.read(Path(project), overrides(settings)), function)
     lent = context(os.environ, open_cache(os.environ, read), progress)
-    changes, decisions = pipeline.plan(read, Source(may_create_lock=True), lent)
+    changes, decisions = pipeline.plan(read, by_command(os.environ), lent)
 
     def concerns(name: str) -> bool:
         return wanted in {".", name} or name.startswith(f"{wanted}/")

@@ -136,6 +136,7 @@ def lock_policy_of(project: Project, source: Source) -> locks.LockPolicy:
     return lock_policy(
         locked(project, source).settings,
         may_create=source.may_create_lock,
+        unattended=source.unattended,
         in_source_tree=source.in_source_tree,
         function=project.function,
     )

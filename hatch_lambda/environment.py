@@ -18,7 +18,7 @@ from hatch_lambda.model import Progress, Silent
 from hatch_lambda.process import INNER_BUILD, Uv
 from hatch_lambda.project import Project
 from hatch_lambda.redact import hide_environment
-from hatch_lambda.run import Context
+from hatch_lambda.run import Context, Source
 from hatch_lambda.workspace import strangers_in
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _CACHE_DIR = "HATCH_LAMBDA_CACHE_DIR"
 _SHOWN = 3
+_NO = frozenset({"", "0", "false", "f", "no", "n", "off"})
+"""Values of ``CI`` that say that it is none; any other says that it is."""
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
@@ -95,6 +97,25 @@ def _refuse_strangers(root: Path, where: str) -> None:
             f"{where}: {root} is no cache: it holds {', '.join(strangers[:_SHOWN])}{more}; it was left as it is",
             hint="name a folder that is empty or not there yet, such as `.cache/hatch-lambda`",
         )
+
+
+def unattended(environment: Mapping[str, str]) -> str | None:
+    """Return what tells that nobody watches this process, as a variable with its value; None where a person may.
+
+    Every CI service sets ``CI``. ``sam build`` sets ``ARTIFACTS_DIR`` for the makefile that it runs, in a copy of the
+    project, and shows nothing of what that prints when all goes well (AWS, "Building Lambda functions with custom
+    runtimes").
+    """
+    if environment.get("CI", "").strip().lower() not in _NO:
+        return f"CI={environment['CI']}"
+    if environment.get("ARTIFACTS_DIR"):
+        return f"ARTIFACTS_DIR={environment['ARTIFACTS_DIR']}"
+    return None
+
+
+def by_command(environment: Mapping[str, str]) -> Source:
+    """Return how a command comes by a project: from its folder, where a missing lock may be made."""
+    return Source(may_create_lock=True, unattended=unattended(environment))
 
 
 @contextmanager

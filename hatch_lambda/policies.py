@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def lock_policy(
-    settings: Settings, *, may_create: bool, in_source_tree: bool, function: str | None = None
+    settings: Settings,
+    *,
+    may_create: bool,
+    in_source_tree: bool,
+    function: str | None = None,
+    unattended: str | None = None,
 ) -> LockPolicy:
     """Return the lock stage's, for a door that may do so much."""
     return LockPolicy(
@@ -32,6 +37,7 @@ def lock_policy(
         extras=settings.extras,
         groups=settings.groups,
         may_create=may_create,
+        unattended=unattended,
         in_source_tree=in_source_tree,
         function=function,
         without_groups=settings.without_groups,

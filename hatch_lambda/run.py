@@ -53,6 +53,8 @@ class Source(Struct, frozen=True, kw_only=True):
     directory: Path | None = None
     """Where the zip goes unless ``output`` is set; None: ``dist`` in the project."""
     may_create_lock: bool = False
+    unattended: str | None = None
+    """What tells that nobody watches, so that none is made; see ``environment``."""
     in_source_tree: bool = True
     """False in an unpacked sdist."""
 

@@ -81,7 +81,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         str | None,
         Meta(description="Path of the lock file, relative to the project. Without it, it is looked for."),
     ] = None
-    require_lock: Annotated[bool, Meta(description="Fail where there is no lock file, instead of making one.")] = False
+    require_lock: Annotated[
+        bool | None,
+        Meta(
+            description="Fail where there is no lock file, instead of making one. Without it, only where nobody"
+            " watches: where `CI` or SAM's `ARTIFACTS_DIR` is set."
+        ),
+    ] = None
     extras: Annotated[tuple[str, ...], Meta(description="The project's extras to include.")] = ()
     groups: Annotated[
         tuple[str, ...], Meta(description='Dependency groups to include, `["*"]` for all; none is by default.')

@@ -26,7 +26,9 @@ def settings(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--handler", metavar="MODULE.FUNCTION", help="The function's handler."),
         click.option("--as", "shape", metavar="SHAPE", help="function, layer, directory, wheel or nested."),
         click.option("--lock", metavar="FILE", help="Lock file, relative to the project."),
-        click.option("--require-lock", is_flag=True, default=None, help="Fail where there is no lock file."),
+        click.option(
+            "--require-lock/--no-require-lock", default=None, help="Fail where there is no lock file; or make one."
+        ),
         click.option("--extra", "extras", multiple=True, metavar="NAME", help="Include an extra."),
         click.option("--group", "groups", multiple=True, metavar="NAME", help="Include a dependency group."),
         CONFIG_SETTING,

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from packaging import __version__ as packaging_version
 
 from hatch_lambda import __version__ as hatch_lambda_version
@@ -45,7 +46,7 @@ def fingerprint(project: Project, target: Target, policy: LockPolicy, uv: Uv) ->
         found.path.read_bytes(),
         dict(project.pyproject),
         target,
-        policy,
+        replace(policy, unattended=None),
         (uv.executable, status.st_size, status.st_mtime_ns),
         sorted(item for item in uv.environment.items() if item[0].startswith("UV_")),
         list(_configuration(project, uv.environment)),

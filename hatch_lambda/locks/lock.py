@@ -28,7 +28,8 @@ class LockPolicy(Struct, frozen=True, kw_only=True):
 
     lock: str | None
     """The user's choice of a lock file, relative to the project; None: look for one."""
-    require_lock: bool
+    require_lock: bool | None
+    """Whether a missing lock is an error; None: where nobody watches."""
     extras: tuple[str, ...]
     groups: tuple[str, ...]
     """Dependency groups beside the project's own dependencies; ``*`` stands for all."""
@@ -36,6 +37,8 @@ class LockPolicy(Struct, frozen=True, kw_only=True):
     """Whether a missing ``uv.lock`` may be made; only where a person runs a command in the project."""
     in_source_tree: bool
     """False in an unpacked sdist, where uv would find every lock stale."""
+    unattended: str | None = None
+    """What tells that nobody watches; None where a person may."""
     without_groups: tuple[str, ...] = ()
     only_groups: tuple[str, ...] = ()
     """Where it names any, these groups alone, without the project's own dependencies."""

@@ -35,6 +35,13 @@ FORMATS: Mapping[str, Callable[[Request], Lock]] = {
 """How to read each format, by the name that its file usually has; the first that is found is taken."""
 
 
+_WAYS_OUT = (
+    "run `uv lock` and commit the lock file; where SAM builds a copy of the project without it, as of a workspace's"
+    " member, use `sam build --build-in-source`, or let `ProjectRootDirectory`, `ContextPath` and `WorkingDirectory` in"
+    " the function's Metadata name the folders; `require-lock = false` in [tool.lambda-slim] makes one all the same"
+)
+
+
 def read(project: Project, policy: LockPolicy, uv: Uv, workspace: Path, python: Path | None = None) -> Lock:
     """Return the project's lock in its normal form; *workspace* is a folder for what is made on the way.
 
@@ -78,6 +85,12 @@ def _create(request: Request) -> Lock:
         why = " and `require-lock` is set" if policy.require_lock else ", and a build does not make one"
         where = "" if request.path.parent == request.project.root else f" in {request.path.parent}"
         raise LockError(f"{request.project.root}: there is no lock file{why}", hint=f"run `uv lock`{where}")
+    if policy.unattended is not None and policy.require_lock is None:
+        raise LockError(
+            f"{request.project.root}: there is no lock file, and {policy.unattended} says that nobody watches: one"
+            " that is made now may choose other versions than were tested, and nobody would see it",
+            hint=_WAYS_OUT,
+        )
     uv_lock.create(request)
     lock = uv_lock.read(replace(request, policy=replace(policy, in_source_tree=False)))
     made = Finding(
