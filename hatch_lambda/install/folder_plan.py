@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from hatch_lambda.decoding import convert
+from hatch_lambda.decoding import convert, parse_json, read_regular
 from hatch_lambda.errors import ArchiveError
 from hatch_lambda.model import Change, Finding  # noqa: TC001 - msgspec resolves them when it decodes
 
@@ -70,14 +70,14 @@ def read_plan(folder: Path) -> Plan:
     path, writer = folder / PLAN, "the version of hatch-lambda that wrote it"
     try:
         status = path.lstat()
-        content = json.loads(path.read_bytes()) if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST else None
+        content = parse_json(read_regular(path, _LARGEST)) if stat.S_ISREG(status.st_mode) else None
         if isinstance(content, dict) and content.get("format") != _FORMAT:
             writer = f"hatch-lambda {content.get('written_by')!s:.20}"
         else:
             plan = convert(content, Plan)
             if UNFINISHED.fullmatch(plan.new) and not (folder / plan.new).is_symlink():
                 return plan
-    except (ValueError, RecursionError, msgspec.MsgspecError):
+    except (ValueError, msgspec.MsgspecError):
         pass
     raise ArchiveError(
         f"{path}: a run that was interrupted left this plan, and it cannot be read",

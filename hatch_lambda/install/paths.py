@@ -20,14 +20,12 @@ def package_path(name: str, origin: str) -> str:
 
     *origin* says in a message whose name it is. Raises InstallError for a name that :func:`name_problem` refuses.
     """
-    if problem := strange(name):
-        raise InstallError(
-            f"{origin}: the file name {name!r} has {problem}", hint="rename it, in UTF-8, or leave it out"
-        )
     if (problem := name_problem(name)) is not None:
         raise InstallError(
             f"{origin}: the file name {name!r} {problem}",
-            hint="do not install this distribution; tell its authors",
+            hint="rename it, in UTF-8, or leave it out"
+            if strange(name)
+            else "do not install this distribution; tell its authors",
         )
     return posixpath.normpath(name)
 

@@ -5,20 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hatch_lambda.cache import digest
+from hatch_lambda.decoding import decode_text, parse_toml, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _NO_SOURCES = frozenset({"__pycache__", ".git", ".hg", ".svn"})
 _MARKS = ("pyvenv.cfg", "CACHEDIR.TAG")
@@ -26,6 +21,7 @@ _MARKS = ("pyvenv.cfg", "CACHEDIR.TAG")
 _WRITTEN_ENDINGS = (".egg-info", ".pyc")
 """What setuptools writes beside the sources, and Python."""
 _CHUNK = 1 << 20
+_LARGEST = 1 << 22
 
 _Content = tuple[str, bool, str]
 """A file's path, whether it may be executed, and the SHA-256 of what is in it."""
@@ -88,8 +84,8 @@ def _sha256(path: Path) -> str:
 
 def _pyproject(folder: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # the build will tell
+        return parse_toml(decode_text(read_regular(folder / "pyproject.toml", _LARGEST)))
+    except (OSError, ValueError):  # the build will tell
         return {}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from hatch_lambda.decoding import convert
 from hatch_lambda.errors import CommandError, LockError
 from hatch_lambda.locks.exclusion import excluded_names
 from hatch_lambda.locks.groups import chosen_names
-from hatch_lambda.locks.lock import Lock, shown
+from hatch_lambda.locks.lock import Lock, lock_document, shown
 from hatch_lambda.locks.messages import first_error
 from hatch_lambda.locks.pylock import parse, rebase
 from hatch_lambda.model import Finding, Severity
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_lambda.locks.lock import Request
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _CERTAIN = frozenset({"registry", "url", "git", "subdirectory"})
 _FOLDERS = frozenset({"directory", "editable", "virtual"})
@@ -111,8 +105,8 @@ def _stands_alone(path: Path) -> bool:
     Such a file is in a local folder, with whatever content it has when uv looks.
     """
     try:
-        document = convert(tomllib.loads(path.read_text(encoding="utf-8")), _Document)
-    except (OSError, ValueError, RecursionError, msgspec.ValidationError):  # uv will tell
+        document = convert(lock_document(path, path.name, "").toml(), _Document)
+    except (LockError, msgspec.ValidationError):  # uv will tell
         return False
     return all(
         all(kind in _CERTAIN or (kind in _FOLDERS and place == ".") for kind, place in package.source.items())

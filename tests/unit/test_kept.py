@@ -48,7 +48,7 @@ KEPT = (
         " is a result; a compiler that does not come to its end raises before anything is kept",
     ),
     Place(
-        "install.building:build_wheel",
+        "install.building:build",
         "wheels",
         "the source's hash, the settings, uv, the interpreter's release and the variables that are known to be heeded,"
         " in the key; and on what a backend asks besides and which build requirements the index had: the first build"
@@ -86,6 +86,8 @@ KEPT = (
         " before raises for what it could not do",
     ),
     Place("parts:store", "parts", "the same, without the seconds that it took"),
+    Place("parts:store", "checked", "nothing: this build has made what it vouches for, by the digest that is its key"),
+    Place("parts:load", "checked", "the bytes of the section and its description, whose digest is the key"),
     Place("parts:store", "known", "nothing: it says that looking further is worth while"),
     Place(
         "parts:_note_recent",

@@ -38,7 +38,7 @@ def test_a_container_has_one_image(tmp_path):
 
 
 def test_the_file_of_an_image_is_there(tmp_path):
-    assert "Containerfile: No such file" in problems(tmp_path, {"container-file": "Containerfile"})[0]
+    assert "Containerfile: cannot be read: No such file" in problems(tmp_path, {"container-file": "Containerfile"})[0]
 
 
 @pytest.mark.parametrize(
