@@ -10,7 +10,7 @@ import socket
 import pytest
 from click.testing import CliRunner
 
-from hatch_lambda.cli import hatch_lambda
+from hatch_lambda.cli.commands import hatch_lambda
 from hatch_lambda.errors import HatchLambdaError
 from tests.functional.wheels import make_project, make_wheel, pylock
 
