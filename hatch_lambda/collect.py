@@ -103,7 +103,7 @@ def choose(project: Project, source: Source, run: Run) -> Chosen:
     context = run.context
     choice = locks.choose(locked(project, source), project.target, policy, context.uv, context.cache, run.work)
     folders = [source for source in choice.sources if source.directory is not None]
-    built = context.local_wheels.build(folders, _bench(project, run), jobs=context.jobs) if folders else ()
+    built = install.build_folders(folders, _bench(project, run), context.once, jobs=context.jobs) if folders else ()
     return Chosen(choice=choice, folders=built)
 
 

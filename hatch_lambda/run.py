@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hatch_lambda import archive, bytecode, elf, install, slimming, verify
+from hatch_lambda.batches import Once
 from hatch_lambda.model import Tree
 from hatch_lambda.policies import slim_policy, strip_policy
 
@@ -36,8 +37,8 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     today: date
     source_date_epoch: int | None
     progress: Progress
-    local_wheels: install.LocalWheels = field(default_factory=install.LocalWheels)
-    """What was built of local folders: several functions may depend on one."""
+    once: Once = field(default_factory=Once)
+    """What several functions share, such as what was built of a local folder."""
 
     @cached_property
     def uv(self) -> Uv:

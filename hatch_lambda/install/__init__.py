@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hatch_lambda.install.distributions import read_tree, take_distributions
     from hatch_lambda.install.engine import ContainerPolicy
     from hatch_lambda.install.folder_plan import Note
-    from hatch_lambda.install.local import LocalWheels
+    from hatch_lambda.install.local import build_folders
     from hatch_lambda.install.merging import refuse_conflicts, set_apart
     from hatch_lambda.install.native import native_notes
     from hatch_lambda.install.paths import is_executable, walk
@@ -30,11 +30,11 @@ __all__ = [
     "BuildPolicy",
     "Built",
     "ContainerPolicy",
-    "LocalWheels",
     "Note",
     "ProjectPart",
     "ProjectPolicy",
     "build",
+    "build_folders",
     "build_wheel",
     "finish",
     "included",
@@ -69,7 +69,7 @@ __getattr__ = exports(
         **dict.fromkeys(("is_executable", "walk"), "paths"),
         "ContainerPolicy": "engine",
         "Note": "folder_plan",
-        "LocalWheels": "local",
+        "build_folders": "local",
         **dict.fromkeys(("refuse_conflicts", "set_apart"), "merging"),
         "native_notes": "native",
         **dict.fromkeys(("ProjectPart", "ProjectPolicy", "take_project"), "project"),
