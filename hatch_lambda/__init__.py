@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hatch_lambda.lazy import exports
+from hatch_lambda.core.version import __version__
 
 if TYPE_CHECKING:
-    from hatch_lambda.api import build, build_all, clean, explain, rules, slim, verify_package, write_report
-    from hatch_lambda.trials import coldstart, invoke
+    from hatch_lambda.api import (
+        build,
+        build_all,
+        clean,
+        coldstart,
+        explain,
+        invoke,
+        rules,
+        slim,
+        verify_package,
+        write_report,
+    )
 
 __all__ = [
     "__version__",
@@ -27,12 +37,12 @@ __all__ = [
     "verify_package",
     "write_report",
 ]
-__version__ = "0.1.0"
-__getattr__ = exports(
-    __name__,
-    {
-        **dict.fromkeys(("build", "build_all", "clean", "explain", "rules"), "api"),
-        **dict.fromkeys(("slim", "verify_package", "write_report"), "api"),
-        **dict.fromkeys(("coldstart", "invoke"), "trials"),
-    },
-)
+
+
+def __getattr__(name: str) -> object:
+    """Load the function *name* of the Python API (PEP 562)."""
+    if name in __all__:
+        from hatch_lambda import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,35 +5,45 @@ from __future__ import annotations
 import os
 import posixpath
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec.structs import replace
 
-from hatch_lambda import pipeline, shapes
-from hatch_lambda.cache import Cache
-from hatch_lambda.config import decode
-from hatch_lambda.environment import by_command, context, cores, open_cache, overrides, source_date_epoch
+from hatch_lambda.config.decode import decode
+from hatch_lambda.config.functions import functions_of, one_of
+from hatch_lambda.config.project import Project
+from hatch_lambda.config.settings import Settings
+from hatch_lambda.config.target import Architecture, Told, runtimes
+from hatch_lambda.core.cache import Cache
+from hatch_lambda.core.files import workspace
+from hatch_lambda.core.model import Silent
+from hatch_lambda.core.parallel import cores
+from hatch_lambda.core.uv import INNER_BUILD, Uv
 from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaError, machine_errors
-from hatch_lambda.functions import functions_of, one_of
-from hatch_lambda.many import Task, build_each, failed
-from hatch_lambda.policies import verify_policy
-from hatch_lambda.project import Project
-from hatch_lambda.run import Source
-from hatch_lambda.verify import Told
-from hatch_lambda.workspace import workspace
+from hatch_lambda.errors.secrets import hide
+from hatch_lambda.pipeline.build import build as build_package
+from hatch_lambda.pipeline.many import Task, build_each, failed
+from hatch_lambda.pipeline.outputs import made_here
+from hatch_lambda.pipeline.policies import verify_policy
+from hatch_lambda.pipeline.request import Source, by_command, context, open_cache, source_date_epoch
+from hatch_lambda.pipeline.staging import remove
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from hatch_lambda.model import Change, Progress
-    from hatch_lambda.remote import Bucket
-    from hatch_lambda.report import Package, Slimmed
-    from hatch_lambda.reporting import Written
-    from hatch_lambda.savings import Saving
-    from hatch_lambda.settings import Settings
-    from hatch_lambda.slimming import Decision
-    from hatch_lambda.verify import Verified
+    from hatch_lambda.core.bucket import Bucket
+    from hatch_lambda.core.model import Change, Progress
+    from hatch_lambda.inspect.audit.verify import Verified
+    from hatch_lambda.inspect.package import Package, Slimmed
+    from hatch_lambda.inspect.report.write import Written
+    from hatch_lambda.inspect.run.coldstart import ColdStart
+    from hatch_lambda.inspect.run.function import Invocation
+    from hatch_lambda.inspect.run.invoke import Invoked, Trial
+    from hatch_lambda.pipeline.explain import Saving
+    from hatch_lambda.stages.slim.decision import Decision
 
 
 def build(
@@ -57,7 +67,7 @@ def build(
     """
     read = Project.read(Path(project), overrides(settings))
     cache = Cache(root=None) if no_cache else open_cache(os.environ, read, refresh=refresh)
-    return pipeline.build(one_of(read, function), by_command(os.environ), context(os.environ, cache, progress))
+    return build_package(one_of(read, function), by_command(os.environ), context(os.environ, cache, progress))
 
 
 def build_all(
@@ -102,7 +112,7 @@ def build_functions(project: Project, source: Source) -> list[Package]:
     lent = context(os.environ, open_cache(os.environ, project))
     functions = functions_of(project)
     if len(functions) == 1:
-        return [pipeline.build(functions[0], source, lent)]
+        return [build_package(functions[0], source, lent)]
     labels = [str(function.function) for function in functions]
     outcomes = list(zip(labels, build_each([(one, lent) for one in functions], source, jobs=cores()), strict=True))
     if (error := failed(outcomes)) is not None:
@@ -129,9 +139,11 @@ def slim(
     Without *project* the tags of the wheels tell the target. With *dry_run* nothing is written. Raises
     HatchLambdaError.
     """
+    from hatch_lambda.pipeline.slim_folder import slim_directory
+
     chosen, expected = _expected(project, overrides(settings))
     lent = context(os.environ, open_cache(os.environ), progress)
-    return pipeline.slim_directory(Path(directory), chosen, expected, lent, dry_run=dry_run)
+    return slim_directory(Path(directory), chosen, expected, lent, dry_run=dry_run)
 
 
 def explain(
@@ -148,10 +160,12 @@ def explain(
     The path ``.`` stands for the whole package. First come the Changes of the install stage, then the Decisions
     of the slim stage. Raises HatchLambdaError.
     """
+    from hatch_lambda.pipeline.explain import plan
+
     wanted = posixpath.normpath(path.replace(os.sep, "/").strip("/"))
     read = one_of(Project.read(Path(project), overrides(settings)), function)
     lent = context(os.environ, open_cache(os.environ, read), progress)
-    changes, decisions = pipeline.plan(read, by_command(os.environ), lent)
+    changes, decisions = plan(read, by_command(os.environ), lent)
 
     def concerns(name: str) -> bool:
         return wanted in {".", name} or name.startswith(f"{wanted}/")
@@ -169,7 +183,7 @@ def rules(
 
     Nothing is built, and no lock is made. Raises HatchLambdaError.
     """
-    from hatch_lambda.savings import savings
+    from hatch_lambda.pipeline.explain import savings
 
     read = Project.read(Path(project), overrides(settings))
     return savings(read, Source(), context(os.environ, open_cache(os.environ, read), progress))
@@ -183,23 +197,23 @@ def verify_package(
     It may be anybody's. The settings are those of *project* where it is named, else the defaults, with *settings*
     in their place; what they do not say of the target, the package's files tell. Raises HatchLambdaError.
     """
-    from hatch_lambda import verify
+    from hatch_lambda.inspect.audit.verify import verify_package as audit_package
 
     chosen, expected = _expected(project, overrides(settings))
     policy = verify_policy(chosen)
     layers = tuple(os.path.join(project or "", layer) for layer in policy.layers)  # noqa: PTH118 - both are strings
     cache = open_cache(os.environ)
     with machine_errors(), workspace(cache.root) as work:
-        return verify.verify_package(Path(package), expected, replace(policy, layers=layers), cache, work)
+        return audit_package(Path(package), expected, replace(policy, layers=layers), cache, work)
 
 
 def clean(project: str | os.PathLike[str] = ".", *, dry_run: bool = False) -> list[Path]:
     """Remove the packages that were made of a project, and return their paths. Raises HatchLambdaError."""
     read = Project.read(Path(project))
-    made = shapes.made_here(read, read.root / "dist")
+    made = made_here(read, read.root / "dist")
     try:
         for path in () if dry_run else made:
-            shapes.remove(path)
+            remove(path)
     except OSError as error:
         raise ArchiveError(f"{error.filename}: {error.strerror}", hint="check the folder's permissions") from error
     return made
@@ -218,13 +232,13 @@ def write_report(
     compared with the package of the ``report.json`` at *previous*, or else in *folder*. *coldstart* is what
     ``hatch-lambda coldstart --json`` printed. Needs the extra ``report``. Raises HatchLambdaError.
     """
-    from hatch_lambda import reporting
+    from hatch_lambda.inspect.report import write
 
     if isinstance(package, (str, os.PathLike)):
         package = Path(package)
     elif package.sha256 is None:
         raise ConfigurationError(f"{package.path}: a report is about a file", hint='build it with shape = "function"')
-    return reporting.write_report(
+    return write.write_report(
         package,
         Path(folder),
         previous=None if previous is None else Path(previous),
@@ -241,3 +255,174 @@ def _expected(project: str | os.PathLike[str] | None, given: Mapping[str, Any]) 
         runtime=chosen.runtime,
         architecture=chosen.architecture.value if says_architecture else None,
     )
+
+
+UNSLIMMED = "unslimmed"
+
+_PathLike = str | os.PathLike[str]
+
+
+@machine_errors()
+def invoke(  # noqa: PLR0913 - what a caller may want to say
+    package: _PathLike,
+    events: Sequence[Any] = ({},),
+    *,
+    layers: Sequence[_PathLike] = (),
+    project: _PathLike = ".",
+    env: Mapping[str, str] | None = None,
+    timeout: float = 3.0,
+    memory: int = 128,
+    sandbox: bool | None = None,
+    python: _PathLike | None = None,
+    log: Callable[[str], None] = lambda _: None,
+    done: Callable[[Invocation], None] = lambda _: None,
+    **settings: Any,
+) -> Invoked:
+    """Let the handler of *package* answer *events*, in AWS's own runtime interface client, as Lambda does.
+
+    An event is a value for JSON, or its bytes. What *settings* do not name (``handler``, ``runtime``,
+    ``architecture``) is told by the package, else by the settings of *project*. *log* hears the function's log while
+    it comes, *done* each result. A function that fails is a result, too. Raises HatchLambdaError.
+    """
+    import json
+
+    from hatch_lambda.inspect.run.invoke import invoke as run_trial
+    from hatch_lambda.inspect.run.machine import Host
+
+    trial = make_trial(
+        package, layers=layers, project=project, env=env, timeout=timeout, memory=memory, python=python, **settings
+    )
+    payloads = [event if isinstance(event, bytes) else json.dumps(event).encode() for event in events]
+    cache = cache_of(project)
+    with workspace(None) as work:
+        host = Host(uv=Uv.find(os.environ), cache=cache, work=work)
+        return run_trial(replace(trial, sandbox=sandbox), payloads, host, tell=log, done=done)
+
+
+@machine_errors()
+def coldstart(
+    package: _PathLike,
+    *,
+    baseline: _PathLike | None = None,
+    runs: int = 10,
+    project: _PathLike = ".",
+    progress: Progress | None = None,
+    **options: Any,
+) -> ColdStart:
+    """Measure how long *package* takes to start, and *baseline* in turn with it.
+
+    A baseline is another zip, or ``"unslimmed"``: the *project* built with nothing taken away. The *options* are those
+    of :func:`invoke` that say how a package is run. Raises HatchLambdaError.
+    """
+    from hatch_lambda.inspect.run.coldstart import measure
+    from hatch_lambda.inspect.run.machine import Host
+
+    show = progress or Silent()
+    trial = make_trial(package, project=project, memory=10240, **options)
+    with workspace(None) as work:
+        trials = [("package", trial)]
+        if baseline is not None:
+            other = Path(baseline)
+            if baseline == UNSLIMMED:
+                other = work / "unslimmed.zip"
+                _build_unslimmed(project, trial, other, show)
+            trials.append((UNSLIMMED if baseline == UNSLIMMED else "baseline", replace(trial, package=other)))
+        show.start("start", runs * len(trials))
+        host = Host(uv=Uv.find(os.environ), cache=cache_of(project), work=work)
+        return measure(trials, runs, host, show.advance)
+
+
+def _build_unslimmed(project: _PathLike, trial: Trial, output: Path, progress: Progress) -> None:
+    """Build *project* with nothing taken away, stripped or added."""
+    settings: dict[str, Any] = {
+        "patterns": [],
+        "append_default_patterns": False,
+        "dist_info": "keep",
+        "strip": False,
+        "bytecode": "none",
+        "compression": "fast",
+        "verify": "static",
+    }
+    known = {field.name for field in msgspec.structs.fields(Settings)}
+    build(
+        project,
+        progress=progress,
+        runtime=trial.function.runtime,
+        architecture=trial.architecture.value,
+        output=str(output),
+        **{name: value for name, value in settings.items() if name in known},
+    )
+
+
+def make_trial(  # noqa: PLR0913 - what a caller may want to say
+    package: _PathLike,
+    *,
+    layers: Sequence[_PathLike] = (),
+    project: _PathLike = ".",
+    env: Mapping[str, str] | None = None,
+    timeout: float = 3.0,
+    memory: int = 128,
+    python: _PathLike | None = None,
+    **settings: Any,
+) -> Trial:
+    """Return what to run, from what the caller named, the package tells and the project's settings say."""
+    from hatch_lambda.inspect.run.function import Function
+    from hatch_lambda.inspect.run.invoke import Trial, tell
+
+    path = Path(package)
+    given = {name: value for name, value in settings.items() if value is not None}
+    Project.read(Path(project), overrides(given))  # a slip in what is given is told as always
+    chosen = Project.read(Path(project)).settings
+    told = tell(path)
+    environment = {**chosen.verify_env, **(env or {})}
+    hide(environment.values())
+    handler = given.get("handler") or chosen.handler
+    runtime = given.get("runtime") or told.runtime or chosen.runtime
+    architecture = given.get("architecture") or told.architecture or chosen.architecture
+    if handler is None:
+        raise ConfigurationError(
+            f"{path}: which of its functions is the handler?", hint="name it: --handler package.module.function"
+        )
+    if runtime is None:
+        raise ConfigurationError(
+            f"{path}: nothing in it tells its runtime", hint="name it, such as `--runtime python3.13`"
+        )
+    if runtime not in runtimes():
+        raise ConfigurationError(f"{path}: {runtime} is not a Lambda runtime", hint=f"known: {', '.join(runtimes())}")
+    return Trial(
+        package=path,
+        function=Function(
+            handler=handler,
+            runtime=runtime,
+            memory=memory,
+            timeout=timeout,
+            variables=environment,
+        ),
+        layers=tuple(map(Path, layers)),
+        architecture=Architecture(architecture),
+        python=Path(python) if python is not None else None,
+    )
+
+
+def overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *settings* with the names that TOML has."""
+    return {name.replace("_", "-"): value for name, value in settings.items()}
+
+
+def cache_of(project: str | os.PathLike[str] = ".") -> Cache:
+    """Open the cache that builds of a project use. Raises HatchLambdaError."""
+    return open_cache(os.environ, Project.read(Path(project)))
+
+
+@contextmanager
+def inner_build() -> Iterator[None]:
+    """Let builds that this process starts or makes itself know that they are part of ours."""
+    before = os.environ.get(INNER_BUILD)
+    os.environ[INNER_BUILD] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[INNER_BUILD]
+        else:
+            os.environ[INNER_BUILD] = before

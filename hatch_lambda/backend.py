@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from hatchling.builders.plugin.interface import BuilderInterface
 
+
 _PREFIX = "lambda."
 
 
@@ -38,13 +39,6 @@ def build_sdist(sdist_directory: str, config_settings: Mapping[str, Any] | None 
     return _build(SdistBuilder, sdist_directory, config_settings)
 
 
-def __getattr__(name: str) -> Any:
-    """Offer every other hook of PEP 517 and PEP 660 as hatchling has it."""
-    from hatchling import build
-
-    return getattr(build, name)
-
-
 def _build(
     builder_class: type[BuilderInterface[Any, Any]],
     directory: str,
@@ -62,8 +56,8 @@ def _with_hook(root: str, overrides: dict[str, Any]) -> dict[str, Any]:
     """Return the project's ``pyproject.toml`` with our hook switched on, whether or not it was before."""
     from pathlib import Path
 
-    from hatch_lambda.build_hook import OVERRIDES
-    from hatch_lambda.project import Project
+    from hatch_lambda.config.project import Project
+    from hatch_lambda.hatch.build_hook import OVERRIDES
 
     config: dict[str, Any] = dict(Project.read(Path(root), overrides).pyproject)
     table = config
@@ -76,7 +70,7 @@ def _with_hook(root: str, overrides: dict[str, Any]) -> dict[str, Any]:
 
 def _overrides(config_settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what ``-C lambda.KEY=VALUE`` gives, each value read as TOML or, failing that, as text."""
-    from hatch_lambda.config import parse_value
+    from hatch_lambda.config.decode import parse_value
 
     return {
         key.removeprefix(_PREFIX): parse_value(value)

@@ -1,6 +1,6 @@
 """Build this project for Lambda and run the package: ``python sample_project/demo.py``.
 
-It needs Python 3.10 or newer with pip, nothing else, and keeps what it makes in the clone's ``.demo``.
+It needs Python 3.11 or newer with pip, nothing else, and keeps what it makes in the clone's ``.demo``.
 hatch-lambda is installed from the clone every time, into an environment of its own, and its wheel in
 ``.demo/wheels`` is found when the build of this project asks for it: no index has to have it.
 """
@@ -46,8 +46,8 @@ sys.exit(0 if response["statusCode"] == 201 else "expected the status 201")
 
 def main() -> None:
     """Go from a fresh clone to the answer of the packaged function."""
-    if sys.version_info < (3, 10):  # noqa: UP036 - an older Python should hear it, too
-        sys.exit(f"This needs Python 3.10 or newer, and is run by {platform.python_version()}.")
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older Python should hear it, too
+        sys.exit(f"This needs Python 3.11 or newer, and is run by {platform.python_version()}.")
     began = time.monotonic()
     if not UV.is_file():
         with step("pip: get uv"):

@@ -1,6 +1,6 @@
 """Set up and run the tests: ``python -m tests``, with pytest's arguments if there are any.
 
-It needs Python 3.10 or newer with pip, nothing else. The environment is made in ``.venv-tests`` by uv, so that
+It needs Python 3.11 or newer with pip, nothing else. The environment is made in ``.venv-tests`` by uv, so that
 the venv module, which some systems keep apart, is not needed.
 
     python -m tests                        all
@@ -27,8 +27,8 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 
 def main(arguments: list[str]) -> None:
     """Make the environment, or bring it up to date, and run pytest in it."""
-    if sys.version_info < (3, 10):  # noqa: UP036 - an older Python should hear it, too
-        sys.exit(f"This needs Python 3.10 or newer, and is run by {platform.python_version()}.")
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older Python should hear it, too
+        sys.exit(f"This needs Python 3.11 or newer, and is run by {platform.python_version()}.")
     if not UV.is_file():
         print("==> pip: get uv", flush=True)
         settings = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_ROOT_USER_ACTION": "ignore"}

@@ -8,7 +8,8 @@ import os
 import sys
 from contextlib import suppress
 
-from hatch_lambda import signals
+from hatch_lambda.core import signals
+from hatch_lambda.core.signals import INTERRUPTED, Interrupted, hear, stop_hearing
 
 _ALLOCATIONS = 50_000
 """Objects after which the garbage collector looks at the youngest."""
@@ -16,13 +17,13 @@ _ALLOCATIONS = 50_000
 
 def main() -> None:
     """Run the command line; every error that a user can cause ends in one message and its exit code."""
-    signals.hear()  # before anything is imported that takes time
+    hear()  # before anything is imported that takes time
     _collect_rarely()
     try:
         code = _run()
-    except signals.Interrupted as interrupted:
+    except Interrupted as interrupted:
         code = interrupted.code
-    signals.stop_hearing()
+    stop_hearing()
     if signals.code() is not None:  # even if something on the way has held it
         code = signals.code()
         _say("interrupted; an older package was left as it is")
@@ -31,20 +32,20 @@ def main() -> None:
 
 def _run() -> int | str | None:
     """Run the command line and return its exit code."""
-    from hatch_lambda.cli import streams
+    from hatch_lambda.cli.streams import OutputError, ReaderLeftError, discard, prepare
 
-    streams.prepare()
+    prepare()
     try:
         code = _told()
         sys.stdout.flush()
-    except signals.Interrupted:
-        streams.discard()
+    except Interrupted:
+        discard()
         raise
-    except streams.ReaderLeftError:
-        streams.discard()
+    except ReaderLeftError:
+        discard()
         return 1
-    except streams.OutputError as error:
-        streams.discard()
+    except OutputError as error:
+        discard()
         _say(f"error: standard output: {error}\n hint: let it go where it can be written")
         return 1
     return code
@@ -62,16 +63,16 @@ def _told() -> int | str | None:
         hatch_lambda(standalone_mode=False)
     except click.exceptions.Abort:
         _say("interrupted; an older package was left as it is")
-        return signals.INTERRUPTED
+        return INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except HatchLambdaError as error:
-        from hatch_lambda.cli.output import show_error
+        from hatch_lambda.cli.show import show_error
 
         show_error(error)
         return error.exit_code
-    except signals.Interrupted:
+    except Interrupted:
         raise
     except SystemExit as left:
         return left.code

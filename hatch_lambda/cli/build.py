@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hatch_lambda.errors import HatchLambdaError
-    from hatch_lambda.report import Package
+    from hatch_lambda.inspect.package import Package
 
+
+if TYPE_CHECKING:
     Outcome = tuple[str, Package | HatchLambdaError]
 
 
@@ -57,16 +59,17 @@ def build(
     A project needs no build system. Its lock file says what is installed; where there is none, one is made. Of a
     project that has several functions, each gets its package. What several packages have in common is done once.
     """
-    from hatch_lambda import api
-    from hatch_lambda.cli import output as show
-    from hatch_lambda.cli.outcomes import packages
+    from hatch_lambda.api import build as build_package
+    from hatch_lambda.api import build_all, names_of_functions, write_report
+    from hatch_lambda.cli import show
+    from hatch_lambda.cli.show import packages
 
     if output is not None and len(projects) > 1:
         raise click.UsageError("--output names one file, but there are several projects")
     if report is not None:
         if len(projects) > 1:
             raise click.UsageError("--report names one folder, but there are several projects")
-        from hatch_lambda.reporting import require_extra
+        from hatch_lambda.inspect.report.write import require_extra
 
         require_extra()
     if output is not None:
@@ -74,14 +77,14 @@ def build(
     if cache_dir is not None:
         os.environ["HATCH_LAMBDA_CACHE_DIR"] = cache_dir
     chosen = {"no_cache": no_cache, "refresh": refresh, **given(options)}
-    if len(projects) > 1 or (len(functions) != 1 and api.names_of_functions(*projects)):
-        outcomes = api.build_all(projects or (".",), functions=functions, jobs=jobs, **chosen)
+    if len(projects) > 1 or (len(functions) != 1 and names_of_functions(*projects)):
+        outcomes = build_all(projects or (".",), functions=functions, jobs=jobs, **chosen)
         if report is not None:
             outcomes = _reported(outcomes, report)
         sys.exit(packages(outcomes, as_json=as_json, quiet=quiet))
     with show.progress(quiet=quiet or as_json) as progress:
-        package = api.build(*projects, function=next(iter(functions), None), progress=progress, **chosen)
-    written = api.write_report(package, report) if report is not None else None
+        package = build_package(*projects, function=next(iter(functions), None), progress=progress, **chosen)
+    written = write_report(package, report) if report is not None else None
     show.package(package, as_json=as_json, quiet=quiet, verbose=verbose)
     if written is not None and not (as_json or quiet):
         show.written(written, as_json=False)
@@ -89,14 +92,14 @@ def build(
 
 def _reported(outcomes: Iterable[Outcome], folder: str) -> Iterator[Outcome]:
     """Write the report of each function to a folder of its own in *folder*."""
-    from hatch_lambda import api
+    from hatch_lambda.api import write_report
     from hatch_lambda.errors import HatchLambdaError
 
     for label, outcome in outcomes:
         result = outcome
         if not isinstance(outcome, HatchLambdaError):
             try:
-                api.write_report(outcome, Path(folder, outcome.function or ""))
+                write_report(outcome, Path(folder, outcome.function or ""))
             except HatchLambdaError as error:
                 result = error
         yield label, result

@@ -15,7 +15,7 @@ def cache() -> None:
 @cache.command("dir")
 def cache_dir() -> None:
     """Print the folder of the cache."""
-    from hatch_lambda.environment import cache_of
+    from hatch_lambda.api import cache_of
 
     click.echo(cache_of().root)
 
@@ -24,8 +24,8 @@ def cache_dir() -> None:
 @JSON
 def cache_info(as_json: bool) -> None:
     """Tell what the cache holds."""
-    from hatch_lambda.cli import output as show
-    from hatch_lambda.environment import cache_of
+    from hatch_lambda.api import cache_of
+    from hatch_lambda.cli import show
 
     show.cache(cache_of(), as_json=as_json)
 
@@ -34,7 +34,7 @@ def cache_info(as_json: bool) -> None:
 @click.option("--max-size", type=click.IntRange(min=0), metavar="BYTES", help="Instead of cache-max-size.")
 def cache_prune(max_size: int | None) -> None:
     """Remove what killed builds left, and what was used least recently above the size limit."""
-    from hatch_lambda.environment import cache_of
+    from hatch_lambda.api import cache_of
 
     _freed(cache_of().prune(max_size))
 
@@ -42,13 +42,13 @@ def cache_prune(max_size: int | None) -> None:
 @cache.command("clear")
 def cache_clear() -> None:
     """Remove everything in the cache."""
-    from hatch_lambda.environment import cache_of
+    from hatch_lambda.api import cache_of
 
     _freed(cache_of().clear())
 
 
 def _freed(count: int) -> None:
     """Print how many bytes were freed."""
-    from hatch_lambda.report import text
+    from hatch_lambda.core.text import size as size_text
 
-    click.echo(f"{text.size(count)} freed")
+    click.echo(f"{size_text(count)} freed")

@@ -11,6 +11,6 @@ import click
 def clean(project: str, dry_run: bool) -> None:
     """Remove the packages that were made of PROJECT, and nothing else."""
     from hatch_lambda import api
-    from hatch_lambda.cli import output as show
+    from hatch_lambda.cli.show import cleaned
 
-    show.cleaned(api.clean(project, dry_run=dry_run), dry_run=dry_run)
+    cleaned(api.clean(project, dry_run=dry_run), dry_run=dry_run)

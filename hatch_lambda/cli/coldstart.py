@@ -30,9 +30,10 @@ def coldstart(
 
     Each start is a fresh process of AWS's runtime interface client, with nothing of the package in the page cache.
     """
-    from hatch_lambda import trials
-    from hatch_lambda.cli import output, trial
+    from hatch_lambda import api
+    from hatch_lambda.cli import show
+    from hatch_lambda.cli.show_run import cold_start
 
-    with output.progress(quiet=quiet or as_json) as progress:
-        measured = trials.coldstart(package, env=environment(variables), progress=progress, **options)
-    trial.cold_start(measured, as_json=as_json, quiet=quiet, everything=verbose)
+    with show.progress(quiet=quiet or as_json) as progress:
+        measured = api.coldstart(package, env=environment(variables), progress=progress, **options)
+    cold_start(measured, as_json=as_json, quiet=quiet, everything=verbose)

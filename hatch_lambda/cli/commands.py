@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from hatch_lambda import __version__
+from hatch_lambda.core.version import __version__
 
 COMMANDS = ("build", "slim", "explain", "rules", "verify", "invoke", "coldstart", "report", "clean", "cache", "schema")
 """In the order in which one needs them; each is in the module of its name."""

@@ -21,8 +21,9 @@ def explain(path: str, project: str, function: str | None, as_json: bool, **opti
     PATH is relative to the top of the package; `.` stands for all of it.
     """
     from hatch_lambda import api
-    from hatch_lambda.cli import output as show
+    from hatch_lambda.cli import show
+    from hatch_lambda.cli.show import decisions
 
     with show.progress(quiet=as_json, lines=False) as progress:
         taken, judged = api.explain(project, path, function=function, progress=progress, **given(options))
-    show.decisions(path, taken, judged, as_json=as_json)
+    decisions(path, taken, judged, as_json=as_json)

@@ -50,24 +50,25 @@ def invoke(
     Lambda's environment, and of this one only what --env gives it. The responses go to standard output, the log to
     standard error.
     """
-    from hatch_lambda import trials
-    from hatch_lambda.cli import output, trial
+    from hatch_lambda import api
+    from hatch_lambda.cli.show import show_error
+    from hatch_lambda.cli.show_run import Invocations, failure
 
     events = [_read(name) for name in files] or [b"{}"]
-    show = trial.Invocations(as_json=as_json, quiet=quiet)
-    invoked = trials.invoke(
+    show = Invocations(as_json=as_json, quiet=quiet)
+    invoked = api.invoke(
         package, events, env=environment(variables), sandbox=sandbox, log=show.log, done=show.done, **options
     )
     show.end(invoked)
     if invoked.failed:
-        output.show_error(trial.failure(invoked))
-        sys.exit(trial.failure(invoked).exit_code)
+        show_error(failure(invoked))
+        sys.exit(failure(invoked).exit_code)
 
 
 def _read(name: str) -> bytes:
     """Return the event in a file, once it is known to be JSON, as what Lambda takes."""
-    from hatch_lambda.decoding import JSON_LIMIT
-    from hatch_lambda.invoking.trial import as_event, read_event
+    from hatch_lambda.core.codec import JSON_LIMIT
+    from hatch_lambda.inspect.run.invoke import as_event, read_event
 
     if name == "-":
         return as_event(sys.stdin.buffer.read(JSON_LIMIT), "standard input")

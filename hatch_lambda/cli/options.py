@@ -81,7 +81,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that the command line gives: what was left out is not among them."""
-    from hatch_lambda.config import parse_value
+    from hatch_lambda.config.decode import parse_value
 
     chosen = {name: value for name, value in options.items() if value not in (None, ())}
     for setting in chosen.pop("config_settings", ()):

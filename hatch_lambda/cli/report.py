@@ -21,7 +21,7 @@ def report(package: str, folder: str, previous: str | None, coldstart: str | Non
     The page shows where the bytes are; sbom.cdx.json is its bill of materials (CycloneDX 1.6). Where DIR has an
     earlier report, the new one says what grew. `hatch-lambda build --report DIR` knows more: what was removed, and why.
     """
-    from hatch_lambda import api
-    from hatch_lambda.cli import output as show
+    from hatch_lambda.api import write_report
+    from hatch_lambda.cli.show import written
 
-    show.written(api.write_report(package, folder, previous=previous, coldstart=coldstart), as_json=as_json)
+    written(write_report(package, folder, previous=previous, coldstart=coldstart), as_json=as_json)

@@ -11,7 +11,7 @@ from hatch_lambda.cli.options import JSON, VERBOSE, given, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hatch_lambda.savings import Saving
+    from hatch_lambda.pipeline.explain import Saving
 
 
 @click.command(short_help="List the rules of slimming, and what each saves.")
@@ -25,17 +25,17 @@ def rules(project: str, verbose: bool, as_json: bool, **options: Any) -> None:
     Where there is no lock file the list is all there is. `-v` tells the reasons.
     """
     from hatch_lambda import api
-    from hatch_lambda.cli import output as show
+    from hatch_lambda.cli import show
+    from hatch_lambda.cli.show import listing
 
     with show.progress(quiet=as_json, lines=False) as progress:
         savings = api.rules(project, progress=progress, **given(options))
-    show.listing(_lines(savings, verbose=verbose), {"rules": [saving.to_json() for saving in savings]}, as_json=as_json)
+    listing(_lines(savings, verbose=verbose), {"rules": [saving.to_json() for saving in savings]}, as_json=as_json)
 
 
 def _lines(savings: Sequence[Saving], *, verbose: bool) -> Iterator[str]:
     """Yield a table of the rules, and below it their reasons."""
-    from hatch_lambda.report.layout import facts, table
-    from hatch_lambda.report.text import size
+    from hatch_lambda.core.text import facts, size, table
 
     rows = [("rule", "by default", "here", "saves")]
     for saving in savings:

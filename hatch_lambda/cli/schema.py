@@ -12,7 +12,7 @@ def schema(of: str) -> None:
     import json
 
     if of == "report":
-        from hatch_lambda.report.document import schema as make
+        from hatch_lambda.inspect.report.document import schema as make
     else:
-        from hatch_lambda.schema import schema as make
+        from hatch_lambda.config.schema import schema as make
     click.echo(json.dumps(make(), indent=2))

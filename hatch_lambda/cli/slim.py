@@ -31,7 +31,7 @@ def slim(
     In the folder of a layer that is what is below `python/`. Files are replaced, never changed in place.
     """
     from hatch_lambda import api
-    from hatch_lambda.cli import output as show
+    from hatch_lambda.cli import show
 
     with show.progress(quiet=quiet or as_json) as progress:
         slimmed = api.slim(directory, project=project, dry_run=dry_run, progress=progress, **given(options))

@@ -27,17 +27,17 @@ def verify(package: str, project: str | None, as_json: bool, quiet: bool, verbos
 
     The exit code is 7 if there is an error.
     """
-    from hatch_lambda import api
-    from hatch_lambda.cli import output as show
+    from hatch_lambda.api import verify_package
+    from hatch_lambda.cli.show import print_blocks, print_json, width
     from hatch_lambda.errors import VerificationError
-    from hatch_lambda.report import text
+    from hatch_lambda.inspect.report.words import finding_tables, verified_line
 
     options["layers"] = tuple(map(os.path.abspath, options["layers"]))
-    verified = api.verify_package(package, project=project, **given(options))
+    verified = verify_package(package, project=project, **given(options))
     if as_json:
-        show.print_json(verified.to_json())
+        print_json(verified.to_json())
     else:
-        show.print_blocks(text.finding_tables(verified.findings, width=show.width(), everything=verbose))
+        print_blocks(finding_tables(verified.findings, width=width(), everything=verbose))
         if not quiet:
-            click.echo(text.verified_line(verified))
+            click.echo(verified_line(verified))
     sys.exit(0 if verified.is_sound else VerificationError.exit_code)

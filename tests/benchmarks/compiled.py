@@ -13,12 +13,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from hatch_lambda import interpreter
-from hatch_lambda.bytecode import BytecodePolicy, Compiler, compile_tree, plan
-from hatch_lambda.cache import Cache
-from hatch_lambda.install.paths import walk
-from hatch_lambda.model import File, Silent, Tree
-from hatch_lambda.process import Uv
+from hatch_lambda.core import python as interpreter
+from hatch_lambda.core.cache import Cache
+from hatch_lambda.core.files import walk
+from hatch_lambda.core.model import File, Silent, Tree
+from hatch_lambda.core.uv import Uv
+from hatch_lambda.stages.bytecode.compile import Compiler, compile_tree
+from hatch_lambda.stages.bytecode.plan import BytecodePolicy, plan
 from tests.benchmarks.measure import Step, alternate, median
 from tests.benchmarks.workloads import locked
 

@@ -41,9 +41,9 @@ run_path(sys.argv[3])["unpack"](sys.argv[1], sys.argv[2])
 
 def main() -> None:
     """Print milliseconds, of the clock and of the processors, and their ratios."""
-    import hatch_lambda.data
+    import hatch_lambda.pipeline.shapes
 
-    loader = Path(hatch_lambda.data.__file__).with_name("nested.py")
+    loader = Path(hatch_lambda.pipeline.shapes.__file__).with_name("nested_loader.py")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         project = locked("ml", folder / "ml")

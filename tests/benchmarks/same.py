@@ -6,10 +6,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hatch_lambda.archive import Packer, StoredSection, Timestamp, write, write_section
-from hatch_lambda.cache import Cache
-from hatch_lambda.install.paths import walk
-from hatch_lambda.model import File, Silent, Tree
+from hatch_lambda.core.cache import Cache
+from hatch_lambda.core.files import walk
+from hatch_lambda.core.model import File, Silent, Tree
+from hatch_lambda.stages.archive.pack import Packer
+from hatch_lambda.stages.archive.section import StoredSection
+from hatch_lambda.stages.archive.write import write, write_section
+from hatch_lambda.stages.archive.zipformat import Timestamp
 
 
 def main() -> None:

@@ -136,6 +136,6 @@ def sizes(package: Path) -> dict[str, int]:
 
 def uv(cwd: Path, *arguments: str) -> None:
     """Run uv in *cwd* with the environment that hatch-lambda gives it."""
-    from hatch_lambda.process import Uv
+    from hatch_lambda.core.uv import Uv
 
     Uv.find(os.environ).run(*arguments, cwd=cwd)

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hatch_lambda.cache import Cache
+from hatch_lambda.config.target import Architecture, Target, runtimes
+from hatch_lambda.core import python
+from hatch_lambda.core.cache import Cache
+from hatch_lambda.core.model import LockedSource
+from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import InstallError
-from hatch_lambda.install import building
-from hatch_lambda.install.building import Bench, BuildPolicy, build
-from hatch_lambda.model import LockedSource
-from hatch_lambda.process import Uv
-from hatch_lambda.target import Architecture, Target, runtimes
+from hatch_lambda.stages.install.sdists.bench import Bench, BuildPolicy
+from hatch_lambda.stages.install.sdists.build import build
 
 from .sources import make_sdist, make_source
 
@@ -112,7 +113,7 @@ def test_variables_that_are_known_to_change_what_is_built_are_part_of_what_it_is
 
 def test_what_an_interpreter_of_uv_s_choice_has_built_is_not_kept(yard, monkeypatch):
     """Where there is none of the target's version: the next time it may be another."""
-    monkeypatch.setattr("hatch_lambda.install.building.find", lambda *_, **__: None)
+    monkeypatch.setattr("hatch_lambda.core.python.find", lambda *_, **__: None)
     source = yard.sdist("one")
     for _ in range(2):
         yard.build(source)
@@ -123,9 +124,9 @@ def test_another_release_of_the_interpreter_builds_anew(yard, monkeypatch):
     """A backend may ask it for its version, and for all that its standard library says."""
     source = yard.sdist("one")
     yard.build(source)
-    find = building.find
+    find = python.find
     other = lambda *given, **options: replace(find(*given, **options), version="3.13.99")  # noqa: E731
-    monkeypatch.setattr(building, "find", other)
+    monkeypatch.setattr("hatch_lambda.stages.install.sdists.bench.find", other)
     yard.build(source)
     assert yard.built == 2
 

@@ -15,14 +15,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hatch_lambda import api, bytecode, collect, environment, interpreter, pipeline
-from hatch_lambda.bytecode import stage, worker
-from hatch_lambda.cache import Cache
+from hatch_lambda import api
+from hatch_lambda.config.project import Project
+from hatch_lambda.core import python as interpreter
+from hatch_lambda.core.cache import Cache
+from hatch_lambda.core.model import File, Silent, Tree
+from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import ConfigurationError, HatchLambdaError, MissingToolError
-from hatch_lambda.model import File, Silent, Tree
-from hatch_lambda.process import Uv
-from hatch_lambda.project import Project
-from hatch_lambda.run import Source
+from hatch_lambda.pipeline import dependencies as collect
+from hatch_lambda.pipeline.build import build as build_package
+from hatch_lambda.pipeline.request import Source, context
+from hatch_lambda.stages.bytecode import compile as stage
+from hatch_lambda.stages.bytecode import worker
+from hatch_lambda.stages.bytecode.plan import BytecodePolicy
 from tests.functional.wheels import make_project, make_wheel
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
@@ -300,7 +305,7 @@ def test_without_room_for_it_there_is_none_and_the_next_build_knows(bench, littl
     assert first.path.read_bytes() == plain
     assert "HL021" in {found.code for found in first.findings}
     assert first.inputs["interpreter"] == "none"
-    monkeypatch.setattr("hatch_lambda.process.run", lambda arguments, **_: pytest.fail(f"{arguments} was run"))
+    monkeypatch.setattr("hatch_lambda.core.uv.run", lambda arguments, **_: pytest.fail(f"{arguments} was run"))
     monkeypatch.setattr(stage, "run", lambda arguments, **_: pytest.fail(f"{arguments} was run"))
     again = bench.build()
     assert again.from_cache
@@ -339,8 +344,8 @@ def test_an_edit_or_a_changed_distribution_costs_no_more_than_itself(bench, monk
 @pytest.mark.parametrize("jobs", [1, 5])
 def test_the_number_of_cores_does_not_matter(bench, jobs):
     reference = bench.build(no_cache=True).sha256
-    lent = msgspec.structs.replace(environment.context(os.environ, Cache(root=None)), jobs=jobs)
-    assert pipeline.build(Project.read(bench.project), Source(), lent).sha256 == reference
+    lent = msgspec.structs.replace(context(os.environ, Cache(root=None)), jobs=jobs)
+    assert build_package(Project.read(bench.project), Source(), lent).sha256 == reference
 
 
 def test_no_interpreter_is_an_error_that_names_both_remedies(bench):
@@ -380,7 +385,9 @@ class Bare:
 
     def compile(self, *files, **others):
         """Return each path's content, and the findings."""
-        compiler = bytecode.Compiler(
+        from hatch_lambda.stages.bytecode.compile import Compiler, compile_tree
+
+        compiler = Compiler(
             executable=self.program,
             environment=os.environ,
             cache=self.cache,
@@ -389,8 +396,8 @@ class Bare:
             work=self.folder,
             **others,
         )
-        policy = bytecode.BytecodePolicy(layout="only", optimize=0, interpreter=self.python.version)
-        tree, _, findings = bytecode.compile_tree(Tree.of(files), policy, compiler)
+        policy = BytecodePolicy(layout="only", optimize=0, interpreter=self.python.version)
+        tree, _, findings = compile_tree(Tree.of(files), policy, compiler)
         return {file.path: file.source.read_bytes() for file in tree}, [(one.path, one.message) for one in findings]
 
     def through(self, script):

@@ -22,16 +22,17 @@ import msgspec
 import pytest
 from uv import find_uv_bin
 
-from hatch_lambda import api, interpreter, locks, parts, process
-from hatch_lambda.archive import Timestamp, writer
-from hatch_lambda.archive.format import Entry, central_header, local_header
-from hatch_lambda.cache import Cache, digest
+from hatch_lambda import api
+from hatch_lambda.config.project import Project
+from hatch_lambda.config.settings import Settings
+from hatch_lambda.core import python as interpreter
+from hatch_lambda.core.cache import Cache, digest
+from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import InstallError
-from hatch_lambda.locks import reading
-from hatch_lambda.policies import build_policy, lock_policy
-from hatch_lambda.process import Uv
-from hatch_lambda.project import Project
-from hatch_lambda.settings import Settings
+from hatch_lambda.pipeline import dependencies as parts
+from hatch_lambda.pipeline.policies import build_policy, lock_policy
+from hatch_lambda.stages.archive.zipformat import Entry, Timestamp, central_header, local_header
+from hatch_lambda.stages.locks import read as reading
 from tests.functional.sources import make_sdist
 from tests.functional.wheels import make_project, make_wheel, pylock
 from tests.unit.elf.builder import shared_object
@@ -153,7 +154,7 @@ def nobody_works(monkeypatch):
             assert len(content) < 10_000, "a compressor ran for the dependencies"
             return compress(content, level)
 
-        monkeypatch.setattr(process, "run", lambda arguments, **_: pytest.fail(f"{arguments} was run"))
+        monkeypatch.setattr("hatch_lambda.core.uv.run", lambda arguments, **_: pytest.fail(f"{arguments} was run"))
         monkeypatch.setattr(deflate, "deflate_compress", small_only)
 
     return start
@@ -850,12 +851,14 @@ def test_what_a_build_backend_may_read_from_anywhere_is_not_remembered(bench, fi
 @pytest.mark.parametrize("secret", ["user:password@", "token@", ""])
 def test_a_password_in_a_lock_is_not_written_to_the_cache(bench, tmp_path, secret):
     """The lock's owner may protect it; the cache would be one more place to do so."""
+    from hatch_lambda.stages.locks.choice import choose as choose_lock
+
     address = f"https://{secret}example.invalid/a/dep-1.0-py3-none-any.whl"
     path = f'path = "{bench.wheels[0].as_posix()}"'
     (bench.project / "pylock.toml").write_text(pylock(bench.wheels[0]).replace(path, f'url = "{address}"'))
     project = Project.read(bench.project)
     policy = lock_policy(project.settings, may_create=False, in_source_tree=True)
-    chosen = locks.choose(project, project.target, policy, Uv.find({"PATH": ""}), Cache(root=bench.cache), tmp_path)
+    chosen = choose_lock(project, project.target, policy, Uv.find({"PATH": ""}), Cache(root=bench.cache), tmp_path)
     assert address in chosen.pinned
     assert len(bench.names("selections")) == (0 if secret else 1)
 
@@ -1122,5 +1125,7 @@ def test_what_was_checked_once_is_not_checked_again(plant, monkeypatch):
     plant.add("planted.py")
     plant.put()
     assert plant.bench.build().from_cache
-    monkeypatch.setattr(writer, "check_content", lambda *_: pytest.fail("it was unpacked again"))
+    monkeypatch.setattr(
+        "hatch_lambda.stages.archive.write.check_content", lambda *_: pytest.fail("it was unpacked again")
+    )
     assert plant.bench.build().from_cache

@@ -10,9 +10,9 @@ import zipfile
 import pytest
 
 from hatch_lambda import api
+from hatch_lambda.config.functions import functions_of, one_of
+from hatch_lambda.config.project import Project
 from hatch_lambda.errors import ConfigurationError, HatchLambdaError
-from hatch_lambda.functions import functions_of, one_of
-from hatch_lambda.project import Project
 from tests.functional.test_shapes import call, contents
 from tests.functional.wheels import make_wheel, pylock
 from tests.integration.conftest import unpack

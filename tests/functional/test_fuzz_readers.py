@@ -9,22 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hatch_lambda.archive import Section
-from hatch_lambda.decoding import from_cache
-from hatch_lambda.elf.dynamic import linkage
-from hatch_lambda.elf.read import Unstrippable, read
+from hatch_lambda.config.project import Project
+from hatch_lambda.config.target import Architecture, Target, runtimes
+from hatch_lambda.core import dist_info as records
+from hatch_lambda.core.codec import from_cache
+from hatch_lambda.core.elf.linkage import linkage
+from hatch_lambda.core.elf.tables import Unstrippable, read
+from hatch_lambda.core.model import File, Finding, Tree
+from hatch_lambda.core.source import imports as names
+from hatch_lambda.core.source import imports as sources
+from hatch_lambda.core.source.calls import Bindings, Evaluator, tokenize
 from hatch_lambda.errors import HatchLambdaError
-from hatch_lambda.install import records
-from hatch_lambda.locks.requirements_file import parse_file
-from hatch_lambda.model import File, Finding, Tree
-from hatch_lambda.parts import Part
-from hatch_lambda.project import Project
-from hatch_lambda.slimming import names
-from hatch_lambda.slimming.tokens import tokenize
-from hatch_lambda.slimming.values import Bindings, Evaluator
-from hatch_lambda.target import Architecture, Target, runtimes
-from hatch_lambda.verify import sources
-from hatch_lambda.verify.facts import collect
+from hatch_lambda.inspect.audit.facts import collect
+from hatch_lambda.pipeline.dependencies import Part
+from hatch_lambda.stages.archive.section import Section
+from hatch_lambda.stages.locks.formats.requirements import parse_file
 from tests.unit.elf.builder import shared_object
 
 TARGET = Target(runtime=runtimes()["python3.13"], architecture=Architecture.X86_64)

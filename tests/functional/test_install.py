@@ -13,24 +13,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hatch_lambda import install
-from hatch_lambda.cache import Cache
+from hatch_lambda.config.target import Architecture, Target, runtimes
+from hatch_lambda.core.cache import Cache
+from hatch_lambda.core.dist_info import digest, renew
+from hatch_lambda.core.model import Tree
+from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import InstallError
-from hatch_lambda.install import (
-    ProjectPolicy,
-    read_tree,
-    refuse_conflicts,
-    renew,
-    take_distributions,
-    take_project,
-    write_back,
-)
-from hatch_lambda.install.records import digest
-from hatch_lambda.install.wheel import unpack
-from hatch_lambda.model import Tree
-from hatch_lambda.process import Uv
-from hatch_lambda.slimming import SlimPolicy, apply, plan
-from hatch_lambda.target import Architecture, Target, runtimes
+from hatch_lambda.stages.install.distributions import read_tree, refuse_conflicts, take_distributions
+from hatch_lambda.stages.install.project import ProjectPolicy, take_project
+from hatch_lambda.stages.install.wheel import unpack
+from hatch_lambda.stages.install.writing_back import write_back
+from hatch_lambda.stages.slim.decision import SlimPolicy
+from hatch_lambda.stages.slim.plan import apply, plan
 
 from .wheels import make_wheel, pylock
 
@@ -60,9 +54,12 @@ class Bench:
         return take_distributions(pylock(*wheels, **hashes), [], self.bench())
 
     def bench(self):
-        return install.Bench(
+        from hatch_lambda.stages.install.sdists import bench
+        from hatch_lambda.stages.install.sdists.bench import BuildPolicy
+
+        return bench.Bench(
             target=self.target,
-            policy=install.BuildPolicy(sdist="pure"),
+            policy=BuildPolicy(sdist="pure"),
             uv=self.uv,
             cache=Cache(root=None),
             workspace=self.work,

@@ -10,8 +10,8 @@ import zipfile
 import pytest
 
 from hatch_lambda import api
+from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import ConfigurationError, HatchLambdaError, InstallError, LockError
-from hatch_lambda.process import Uv
 
 from .sources import make_sdist, make_source
 from .wheels import make_wheel

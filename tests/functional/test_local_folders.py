@@ -7,10 +7,10 @@ import os
 
 import pytest
 
-from hatch_lambda.cache import Cache
-from hatch_lambda.locks import pdm, pipenv, poetry
-from hatch_lambda.locks.lock import Request
-from hatch_lambda.project import Project
+from hatch_lambda.config.project import Project
+from hatch_lambda.core.cache import Cache
+from hatch_lambda.stages.locks.formats import pdm, pipenv, poetry
+from hatch_lambda.stages.locks.lock import Request
 
 from .sources import make_source
 from .test_kinds import SETTINGS, Site

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hatch_lambda import locks
+from hatch_lambda.config.project import Project
+from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import ConfigurationError, LockError
-from hatch_lambda.process import Uv
-from hatch_lambda.project import Project
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 CP = f"cp{sys.version_info[0]}{sys.version_info[1]}"
@@ -80,6 +79,8 @@ class World:
         path.write_text(text + table, encoding="utf-8")
 
     def policy(self, project, **changes):
+        from hatch_lambda.stages.locks.lock import LockPolicy
+
         settings = project.settings
         values = {
             "lock": settings.lock,
@@ -89,14 +90,18 @@ class World:
             "may_create": False,
             "in_source_tree": True,
         }
-        return locks.LockPolicy(**{**values, **changes})
+        return LockPolicy(**{**values, **changes})
 
     def read(self, project, **changes):
-        return locks.read(project, self.policy(project, **changes), self.uv, self.work)
+        from hatch_lambda.stages.locks import read
+
+        return read.read(project, self.policy(project, **changes), self.uv, self.work)
 
     def chosen(self, project, target=None, **changes):
+        from hatch_lambda.stages.locks.select import select
+
         policy = self.policy(project, **changes)
-        return locks.select(self.read(project, **changes), project, target or project.target, policy)
+        return select(self.read(project, **changes), project, target or project.target, policy)
 
     def names(self, project, **changes):
         return [str(wheel.name) for wheel in self.chosen(project, **changes)]
@@ -169,11 +174,13 @@ FORMATS = [
 
 @pytest.mark.parametrize(("make", "file"), FORMATS)
 def test_every_format_gives_the_best_wheel_for_the_target_and_nothing_else(world, make, file):
+    from hatch_lambda.stages.locks.select import select
+
     project = world.project("alpha<2")
     make(world)
     lock = world.read(project)
     assert lock.path == project.root / file
-    chosen = locks.select(lock, project, project.target, world.policy(project))
+    chosen = select(lock, project, project.target, world.policy(project))
     assert [(w.name, str(w.version), w.wheel.filename) for w in chosen] == [
         ("alpha", "1.0", "alpha-1.0-py3-none-any.whl"),
         ("beta", "1.0", f"beta-1.0-{X86}.whl"),
@@ -184,11 +191,13 @@ def test_every_format_gives_the_best_wheel_for_the_target_and_nothing_else(world
 
 @pytest.mark.parametrize(("make", "file"), FORMATS)
 def test_a_normalised_lock_says_nothing_of_where_the_project_lies(world, make, file):
+    from hatch_lambda.stages.locks.pylock import dump
+
     world.index = world.root / "vendor"
     shutil.copytree(world.root.parent / "index", world.index)
     make_project = world.project("alpha<2")
     make(world)
-    text = locks.dump(world.read(make_project).pylock)
+    text = dump(world.read(make_project).pylock)
     assert str(world.root) not in text
     assert 'path = "vendor/alpha-1.0-py3-none-any.whl"' in text
 
@@ -219,11 +228,14 @@ def test_a_distribution_without_a_wheel_for_the_target_is_named_with_what_there_
 
 
 def test_pinned_installs_with_uv_what_was_chosen(world, tmp_path):
+    from hatch_lambda.stages.locks.pylock import pinned
+    from hatch_lambda.stages.locks.select import select
+
     project = world.project("alpha<2")
     lock_uv(world)
     lock = world.read(project)
-    chosen = locks.select(lock, project, project.target, world.policy(project))
-    (tmp_path / "pylock.toml").write_text(locks.pinned(chosen, lock.path.parent), encoding="utf-8")
+    chosen = select(lock, project, project.target, world.policy(project))
+    (tmp_path / "pylock.toml").write_text(pinned(chosen, lock.path.parent), encoding="utf-8")
     world.run(
         *("pip", "install", "--target", tmp_path / "out", "--python-platform=x86_64-manylinux_2_17"),
         *("-r", tmp_path / "pylock.toml", "--offline", "--no-index"),
@@ -295,13 +307,15 @@ def test_a_folder_dependency_is_chosen_to_be_built(world):
 
 
 def test_a_wheel_that_is_depended_on_by_path_is_installed(world):
+    from hatch_lambda.stages.locks.pylock import pinned
+
     built = write_wheel(world.root / "vendor", "lib")
     sources = f'[tool.uv.sources]\nlib = {{ path = "vendor/{built.name}" }}'
     project = world.project("alpha<2", "lib", more=sources)
     lock_uv(world)
     chosen = {wheel.name: wheel.wheel for wheel in world.chosen(project)}
     assert chosen["lib"].path == f"vendor/{built.name}"
-    assert built.as_posix() in locks.pinned(world.chosen(project), project.root)
+    assert built.as_posix() in pinned(world.chosen(project), project.root)
 
 
 def test_a_missing_lock_is_made_where_that_is_allowed_and_told(world):
@@ -383,6 +397,8 @@ def test_without_a_fitting_interpreter_the_direct_requirements_are_compared(worl
 
 def test_uv_is_given_the_interpreter_of_the_target_where_it_fits_the_project(world):
     """Then it need not look for one, which fails here; one that does not fit is as good as none."""
+    from hatch_lambda.stages.locks import read
+
     project = world.project("alpha<2")
     lock_uv(world)
     hidden = {**world.uv.environment, "UV_PYTHON_PREFERENCE": "only-managed", "UV_PYTHON_INSTALL_DIR": str(world.work)}
@@ -391,7 +407,7 @@ def test_uv_is_given_the_interpreter_of_the_target_where_it_fits_the_project(wor
     policy = world.policy(project)
 
     def codes(python):
-        return [found.code for found in locks.read(project, policy, world.uv, world.work, python).findings]
+        return [found.code for found in read.read(project, policy, world.uv, world.work, python).findings]
 
     assert codes(None) == ["HL012"]
     assert codes(Path(sys.executable)) == []
@@ -403,12 +419,15 @@ def test_uv_is_given_the_interpreter_of_the_target_where_it_fits_the_project(wor
 
 
 def test_in_an_unpacked_sdist_the_resolved_lock_is_read_in_preference_to_all(world):
+    from hatch_lambda.stages.locks.lock import RESOLVED_NAME
+    from hatch_lambda.stages.locks.pylock import dump
+
     project = world.project("alpha<2", settings='lock = "gone.lock"')
     lock_uv(world)
-    resolved = locks.dump(world.read(project, lock=None).pylock)
-    (world.root / locks.RESOLVED_NAME).write_text(resolved, encoding="utf-8")
+    resolved = dump(world.read(project, lock=None).pylock)
+    (world.root / RESOLVED_NAME).write_text(resolved, encoding="utf-8")
     assert world.read(project, lock=None).path.name == "uv.lock"
-    assert world.read(project, in_source_tree=False).path.name == locks.RESOLVED_NAME
+    assert world.read(project, in_source_tree=False).path.name == RESOLVED_NAME
     assert world.names(project, in_source_tree=False) == ["alpha", "beta"]
 
 
@@ -456,6 +475,8 @@ def test_find_links_in_requirements_are_relative_to_the_file(world):
 
 
 def test_conflicting_extras_are_told_in_uvs_words(world):
+    from hatch_lambda.stages.locks import read
+
     more = '[project.optional-dependencies]\na = ["alpha<2"]\nb = ["alpha>=2"]'
     project = world.project(more=more, settings='extras = ["a", "b"]')
     conflicts = 'conflicts = [[{ extra = "a" }, { extra = "b" }]]\n'
@@ -465,7 +486,7 @@ def test_conflicting_extras_are_told_in_uvs_words(world):
     with pytest.raises(LockError, match="incompatible with the declared conflicts"):
         world.read(project)
     only = world.policy(project, extras=("b",))
-    lock = locks.read(project, only, world.uv, world.work)
+    lock = read.read(project, only, world.uv, world.work)
     assert [str(package.version) for package in lock.pylock.packages if package.name == "alpha"] == ["2.0"]
 
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-import hatch_lambda.data
+import hatch_lambda.pipeline.shapes
 from hatch_lambda import api
-from hatch_lambda.data.nested import unpack
+from hatch_lambda.core.model import Severity
 from hatch_lambda.errors import VerificationError
-from hatch_lambda.model import Severity
-from hatch_lambda.shapes import nested
+from hatch_lambda.pipeline.shapes import nested
+from hatch_lambda.pipeline.shapes.nested_loader import unpack
 from tests.functional.test_shapes import ANSWER, HEAD, call, contents, library, names, text
 from tests.functional.wheels import make_project, make_wheel
 from tests.integration.conftest import interpreter
@@ -33,7 +33,7 @@ import big, small, native
 def handler(event, context):
     return [big.VALUE, small.VALUE, importlib.metadata.version("big"), pathlib.Path(small.__file__).name]
 """
-LOADER = Path(hatch_lambda.data.__file__).with_name("nested.py")
+LOADER = Path(hatch_lambda.pipeline.shapes.__file__).with_name("nested_loader.py")
 INNER = "hatch_lambda_nested.zip"
 
 

@@ -247,7 +247,7 @@ def test_work_that_is_saved_while_a_build_runs_is_not_lost(project, monkeypatch)
     def write(*_):
         (folder / "thesis.txt").write_text("years of work")
 
-    monkeypatch.setattr("hatch_lambda.shapes.directory._write", write)
+    monkeypatch.setattr("hatch_lambda.pipeline.shapes.directory._write", write)
     with pytest.raises(ArchiveError, match=r"no build put thesis\.txt there"):
         api.build(project, shape="directory")
     assert (folder / "thesis.txt").read_text() == "years of work"

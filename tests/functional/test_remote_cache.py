@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from hatch_lambda import api, process, remote
-from hatch_lambda.cache import digest
+from hatch_lambda import api
+from hatch_lambda.core import bucket as remote
+from hatch_lambda.core.cache import digest
 from hatch_lambda.errors import MissingToolError
 from tests.functional.buckets import ACCESS_KEY, SECRET_KEY, closed_port, environment, serving
 from tests.functional.wheels import make_project, make_wheel
@@ -73,7 +74,7 @@ def installing_fails(fleet, monkeypatch):
     def start():
         shutil.rmtree(fleet.wheels)
         monkeypatch.setenv("UV_CACHE_DIR", str(fleet.folder / "empty"))
-        monkeypatch.setattr(process, "run", lambda arguments, **_: pytest.fail(f"{arguments} was run"))
+        monkeypatch.setattr("hatch_lambda.core.uv.run", lambda arguments, **_: pytest.fail(f"{arguments} was run"))
 
     return start
 

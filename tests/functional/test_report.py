@@ -16,7 +16,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from hatch_lambda import api
 from hatch_lambda.errors import ConfigurationError, HatchLambdaError, MissingToolError
-from hatch_lambda.report.document import schema
+from hatch_lambda.inspect.report.document import schema
 from tests.functional.wheels import make_project, make_wheel
 from tests.unit.elf.builder import shared_object
 

@@ -17,9 +17,9 @@ import botocore.session
 import botocore.validate
 import pytest
 
-from hatch_lambda import api, install
+from hatch_lambda import api
+from hatch_lambda.core.model import File, Tree
 from hatch_lambda.errors import ArchiveError, ConfigurationError, VerificationError
-from hatch_lambda.model import File, Tree
 from tests.functional.wheels import make_project, make_wheel
 from tests.integration.conftest import interpreter, run_handler, unpack
 
@@ -137,7 +137,7 @@ def test_what_is_in_a_layer_is_where_lambda_looks_for_it(project, tmp_path, monk
     def with_extra_files(tree, _):
         return Tree.of([*tree, File(path="lib/libx.so", source=library, size=0)])
 
-    monkeypatch.setattr(install, "with_extra_files", with_extra_files, raising=False)
+    monkeypatch.setattr("hatch_lambda.stages.install.sdists.container.with_extra_files", with_extra_files)
     made = api.build(project, shape="layer", bytecode="include", verify="static")
     layer = next(other for other in made.others if other.kind == "layer")
     with zipfile.ZipFile(layer.path) as archive:

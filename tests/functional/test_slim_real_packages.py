@@ -11,8 +11,9 @@ import subprocess
 import pytest
 from packaging.utils import canonicalize_name
 
-from hatch_lambda.model import File, Tree
-from hatch_lambda.slimming import SlimPolicy, apply, plan
+from hatch_lambda.core.model import File, Tree
+from hatch_lambda.stages.slim.decision import SlimPolicy
+from hatch_lambda.stages.slim.plan import apply, plan
 
 pytestmark = pytest.mark.registry
 

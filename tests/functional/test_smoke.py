@@ -10,9 +10,11 @@ import zipfile
 
 import pytest
 
-from hatch_lambda import api, smoke
+from hatch_lambda import api
 from hatch_lambda.errors import MissingToolError, VerificationError
-from hatch_lambda.invoking import importing, machine
+from hatch_lambda.inspect.run import import_handler as importing
+from hatch_lambda.inspect.run import machine
+from hatch_lambda.pipeline import smoke
 from tests.functional.wheels import make_project, make_wheel
 
 HERE = "python{}.{}".format(*sys.version_info)

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from hatch_lambda.elf import StripPolicy, strip_tree
-from hatch_lambda.model import File, Silent, Tree
+from hatch_lambda.core.model import File, Silent, Tree
+from hatch_lambda.stages.strip.tree import StripPolicy, strip_tree
 
 pytestmark = pytest.mark.registry
 

@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from hatch_lambda import api
-from hatch_lambda.environment import unattended
 from hatch_lambda.errors import LockError
+from hatch_lambda.pipeline.request import unattended
 
 from .test_kinds import Site
 from .wheels import make_wheel

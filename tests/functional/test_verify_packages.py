@@ -16,10 +16,11 @@ from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
-from hatch_lambda import build, verify_package
-from hatch_lambda.elf.dynamic import family, linkage
+from hatch_lambda.api import build, verify_package
+from hatch_lambda.core.elf.linkage import family, linkage
 from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaError, VerificationError
-from hatch_lambda.verify import judging, quotas
+from hatch_lambda.inspect.audit import checks as judging
+from hatch_lambda.inspect.audit import layout as quotas
 from tests.functional.wheels import make_project, make_wheel
 
 MODULE = "fast.cpython-313-x86_64-linux-gnu.so"

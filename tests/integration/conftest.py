@@ -79,7 +79,7 @@ def python313() -> str:
 
 def interpreter(version: str) -> str:
     """Find a CPython of *version* for running packages, or skip."""
-    from hatch_lambda.process import Uv
+    from hatch_lambda.core.uv import Uv
 
     uv = Uv.find(os.environ)
     found = subprocess.run(

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from hatch_lambda.cache import Cache
-from hatch_lambda.install.building import Bench, BuildPolicy, build_wheel
-from hatch_lambda.model import LockedSource
-from hatch_lambda.process import Uv
-from hatch_lambda.target import Architecture, Target, runtimes
+from hatch_lambda.config.target import Architecture, Target, runtimes
+from hatch_lambda.core.cache import Cache
+from hatch_lambda.core.model import LockedSource
+from hatch_lambda.core.uv import Uv
+from hatch_lambda.stages.install.sdists.bench import Bench, BuildPolicy
+from hatch_lambda.stages.install.sdists.build import build_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from hatch_lambda.config.target import Architecture, Target, runtimes
+from hatch_lambda.core.model import Tree
+from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import InstallError, MissingToolError
-from hatch_lambda.install.building import Bench, BuildPolicy
-from hatch_lambda.install.container import with_extra_files
-from hatch_lambda.install.engine import ContainerPolicy
-from hatch_lambda.model import Tree
-from hatch_lambda.process import Uv
-from hatch_lambda.target import Architecture, Target, runtimes
+from hatch_lambda.stages.install.sdists.bench import Bench, BuildPolicy
+from hatch_lambda.stages.install.sdists.container import with_extra_files
+from hatch_lambda.stages.install.sdists.engine import ContainerPolicy
 from tests.functional.wheels import make_project
 
 from .conftest import Shell

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hatch_lambda.errors import InstallError
-from hatch_lambda.install.zig import VERSION
+from hatch_lambda.stages.install.sdists.toolchain import VERSION
 from tests.functional.wheels import make_project
 
 from .conftest import REPOSITORY, Shell, interpreter

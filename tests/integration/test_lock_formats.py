@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from hatch_lambda.process import Uv
+from hatch_lambda.core.uv import Uv
 
 pytestmark = pytest.mark.registry
 

@@ -7,20 +7,15 @@ import os
 import platform
 import re
 import shutil
-import sys
+import tomllib
 
 import pytest
 
-from hatch_lambda.cache import Cache
-from hatch_lambda.interpreter import find
-from hatch_lambda.process import Uv
-from hatch_lambda.target import runtimes
+from hatch_lambda.config.target import runtimes
+from hatch_lambda.core.cache import Cache
+from hatch_lambda.core.python import find
+from hatch_lambda.core.uv import Uv
 from tests.integration.conftest import WORKLOADS, run_handler, unpack
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 pytestmark = pytest.mark.registry
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from hatch_lambda import verify_package
+from hatch_lambda.api import verify_package
 
 pytestmark = [pytest.mark.registry, pytest.mark.slow]
 

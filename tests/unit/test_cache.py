@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import hatch_lambda
-from hatch_lambda.cache import Cache, _trailer, digest
-from hatch_lambda.environment import open_cache
+from hatch_lambda.config.project import Project
+from hatch_lambda.core.cache import Cache, _trailer, digest
+from hatch_lambda.core.files import make_folder, make_inside, remove_tree, workspace
 from hatch_lambda.errors import ConfigurationError
-from hatch_lambda.project import Project
-from hatch_lambda.workspace import make_folder, make_inside, remove_tree, workspace
+from hatch_lambda.pipeline.request import open_cache
 
 
 def key(number=0):
@@ -235,7 +235,7 @@ def test_what_is_no_file_is_never_opened_and_makes_room(tmp_path, put_there):
     program = """
         import sys
         from pathlib import Path
-        from hatch_lambda.cache import Cache, digest
+        from hatch_lambda.core.cache import Cache, digest
         cache = Cache(root=Path(sys.argv[1]))
         assert cache.file("streams", digest("key", 0)) is None
         assert cache.get("streams", digest("key", 0)) is None
@@ -263,7 +263,7 @@ def test_what_is_too_large_is_dropped_and_not_read(tmp_path, vouched):
     program = """
         import resource, sys
         from pathlib import Path
-        from hatch_lambda.cache import Cache, digest
+        from hatch_lambda.core.cache import Cache, digest
         resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
         cache = Cache(root=Path(sys.argv[1]))
         assert cache.get("streams", digest("key", 0)) is None
@@ -332,7 +332,7 @@ def test_a_folder_of_another_user_is_read_and_not_written(tmp_path):
             import hashlib, os, sys, tempfile
             from pathlib import Path
             os.setuid(65534)
-            from hatch_lambda.cache import Cache, digest
+            from hatch_lambda.core.cache import Cache, digest
             key, cache = digest("key", 0), Cache(root=Path(sys.argv[1]))
             assert cache.get("streams", key) == b"payload"
             assert cache.file("sections", key).read_bytes().startswith(b"payload")
@@ -355,7 +355,7 @@ def test_a_folder_of_another_user_is_read_and_not_written(tmp_path):
 def in_another_process(program, *arguments, timeout=None):
     package = Path(hatch_lambda.__file__).parents[1]
     # A user who may not see this folder imports from it nevertheless: it is opened before.
-    prologue = "import sys, hatch_lambda.cache, encodings.idna, pathlib, tempfile, random\n"
+    prologue = "import sys, hatch_lambda.core.cache, encodings.idna, pathlib, tempfile, random\n"
     done = subprocess.run(
         [sys.executable, "-c", prologue + textwrap.dedent(program), *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(package)},
@@ -395,7 +395,7 @@ def test_what_does_not_fit_leaves_nothing_half_written(tmp_path):
     program = """
         import resource, sys
         from pathlib import Path
-        from hatch_lambda.cache import Cache, digest
+        from hatch_lambda.core.cache import Cache, digest
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
         cache = Cache(root=Path(sys.argv[1]))
         for number in range(2):
@@ -494,7 +494,7 @@ def killed_build(root):
     program = """
         import os, sys
         from pathlib import Path
-        from hatch_lambda.workspace import workspace
+        from hatch_lambda.core.files import workspace
         with workspace(Path(sys.argv[1])) as work:
             (work / "task" / "numpy").mkdir(parents=True)
             (work / "task" / "numpy" / "file").write_text("x")
@@ -798,9 +798,9 @@ def test_a_key_tells_neighbours_apart():
 
 def test_a_key_is_the_same_in_every_process(tmp_path):
     program = """
-        from hatch_lambda.cache import digest
-        from hatch_lambda.slimming import SlimPolicy
-        from hatch_lambda.target import Architecture
+        from hatch_lambda.core.cache import digest
+        from hatch_lambda.stages.slim.decision import SlimPolicy
+        from hatch_lambda.config.target import Architecture
         print(digest(SlimPolicy(patterns=("a", "b")), Architecture.ARM64, {"x": {1, }}, b"\\xff", "é"))
     """
     assert len({in_another_process(program) for _ in range(3)}) == 1
@@ -826,7 +826,7 @@ def test_processes_may_use_one_folder(tmp_path):
     program = """
         import sys
         from pathlib import Path
-        from hatch_lambda.cache import Cache, digest
+        from hatch_lambda.core.cache import Cache, digest
         cache, number = Cache(root=Path(sys.argv[1])), int(sys.argv[2])
         for turn in range(60):
             cache.put("streams", digest(turn % 5), bytes([turn % 5]) * 20_000)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatch_lambda.config import decode, parse_value
+from hatch_lambda.config.decode import decode, parse_value
+from hatch_lambda.config.settings import Settings
+from hatch_lambda.config.target import Architecture
 from hatch_lambda.errors import ConfigurationError
-from hatch_lambda.settings import Settings
-from hatch_lambda.target import Architecture
 
 KEYS = [field.encode_name for field in msgspec.structs.fields(Settings)]
 GOOD = {

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatch_lambda.decoding import DocumentError, decode_text, parse_json, parse_toml, read_regular
+from hatch_lambda.core.codec import DocumentError, decode_text, parse_json, parse_toml, read_regular
 
 PROGRAM = """
 import sys, threading
 from dataclasses import make_dataclass
-from hatch_lambda.decoding import convert, from_json, from_msgpack
+from hatch_lambda.core.codec import convert, from_json, from_msgpack
 sys.setswitchinterval(1e-6)
 THREADS = 8
 for turn in range(150):

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
+from hatch_lambda.core.files import workspace
 from hatch_lambda.errors import HatchLambdaError, machine_errors
-from hatch_lambda.workspace import workspace
 
 REMEDIES = {
     "ENOSPC": "free space",

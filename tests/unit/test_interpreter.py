@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hatch_lambda import interpreter
-from hatch_lambda.cache import Cache
-from hatch_lambda.process import Uv
+from hatch_lambda.core import python as interpreter
+from hatch_lambda.core.cache import Cache
+from hatch_lambda.core.uv import Uv
 
 POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="programs are made as shell scripts")
 FULL = platform.python_version()

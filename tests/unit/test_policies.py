@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda.config import decode
+from hatch_lambda.config.decode import decode
+from hatch_lambda.config.project import Project
 from hatch_lambda.errors import ConfigurationError
-from hatch_lambda.policies import build_policy, strip_policy
-from hatch_lambda.project import Project
+from hatch_lambda.pipeline.policies import build_policy, strip_policy
 
 
 @pytest.mark.parametrize(

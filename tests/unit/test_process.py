@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from hatch_lambda.core.process import TooSlowError, ask, run
+from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import CommandError, DiskFullError, MissingToolError
-from hatch_lambda.process import TooSlowError, Uv, ask, run
 
 POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="programs are made as shell scripts")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hatch_lambda.config.project import Project
 from hatch_lambda.errors import ConfigurationError
-from hatch_lambda.project import Project
 
 
 @pytest.fixture

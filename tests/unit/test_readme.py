@@ -13,8 +13,8 @@ import hatch_lambda
 from hatch_lambda import errors
 from hatch_lambda.cli.commands import COMMANDS
 from hatch_lambda.cli.commands import hatch_lambda as command_line
-from hatch_lambda.data import load
-from hatch_lambda.schema import schema
+from hatch_lambda.config.schema import schema
+from hatch_lambda.core.codec import load
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -37,7 +37,7 @@ def test_its_table_of_settings_is_what_the_schema_says():
 
 def test_its_table_of_checks_is_what_the_checks_are_said_to_find():
     """And every code that the program has is there: others could not be ignored."""
-    checks = load("checks.toml")["checks"]
+    checks = load("inspect/audit/checks.toml")["checks"]
     table = README.partition("| code | severity |")[2].split("\n\n")[0].splitlines()[2:]
     assert table == [f"| `{code}` | {check['severity']} | {check['meaning']} |" for code, check in checks.items()]
     sources = [path.read_text(encoding="utf-8") for path in Path(hatch_lambda.__file__).parent.rglob("*.py")]

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from hatch_lambda import redact
+from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.errors import HatchLambdaError
-from hatch_lambda.model import Finding, Severity
-from hatch_lambda.redact import has_secret, hide, hide_environment, masked, public
+from hatch_lambda.errors import secrets as redact
+from hatch_lambda.errors.secrets import has_secret, hide, hide_environment, masked, public
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ from unittest import mock
 
 import pytest
 
-from hatch_lambda.cache import SHARED, Cache, digest
+from hatch_lambda.core.bucket import Bucket
+from hatch_lambda.core.cache import SHARED, Cache, digest
 from hatch_lambda.errors import MissingToolError
-from hatch_lambda.remote import Bucket
 from tests.functional.buckets import ACCESS_KEY, SECRET_KEY, closed_port, environment, serving
 
 obstore = pytest.importorskip("obstore")
@@ -58,7 +58,7 @@ def test_what_no_entry_can_be_is_not_fetched(s3, bucket):
     """Its size is known before its content is; somebody else may write to the bucket."""
     s3.put(bucket, NAME, b"content")
     for largest, content in ((7, b"content"), (6, None)):
-        with mock.patch("hatch_lambda.remote.LARGEST", largest):
+        with mock.patch("hatch_lambda.core.cache.LARGEST", largest):
             assert Bucket(url=f"s3://{bucket}", may_write=False).get(NAME) == content
 
 

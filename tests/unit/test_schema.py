@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hatch_lambda.config import decode
+from hatch_lambda.config.decode import decode
+from hatch_lambda.config.schema import schema, validate_pyproject_schema
 from hatch_lambda.errors import ConfigurationError
-from hatch_lambda.schema import schema, validate_pyproject_schema
 
 from .test_config import GOOD, KEYS
 

@@ -8,7 +8,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
 from packaging.version import Version
 
-from hatch_lambda.target import Architecture, Target, highest_runtime, runtimes
+from hatch_lambda.config.target import Architecture, Target, highest_runtime, runtimes
 
 TARGETS = [
     Target(runtime=runtime, architecture=architecture)

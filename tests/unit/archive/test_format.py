@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatch_lambda.archive.format import (
+from hatch_lambda.errors import ArchiveError
+from hatch_lambda.stages.archive.zipformat import (
     DEFLATED,
     MAX_ENTRIES,
     MAX_OFFSET,
@@ -20,7 +21,6 @@ from hatch_lambda.archive.format import (
     local_header,
     local_of,
 )
-from hatch_lambda.errors import ArchiveError
 
 LOWEST = Timestamp.of(None)
 
@@ -47,7 +47,7 @@ def test_there_is_no_date_before_1980(epoch):
 
 @given(st.integers(315_532_800, 4_354_819_199))
 def test_a_date_is_kept_to_two_seconds_in_utc(epoch):
-    exact = dt.datetime.fromtimestamp(epoch, dt.timezone.utc).replace(tzinfo=None)
+    exact = dt.datetime.fromtimestamp(epoch, dt.UTC).replace(tzinfo=None)
     assert unpacked(Timestamp.of(epoch)) == exact - dt.timedelta(seconds=epoch % 2)
 
 

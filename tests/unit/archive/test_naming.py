@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda.archive import package_name, packages_in, packages_of
-from hatch_lambda.target import Architecture, Target, runtimes
+from hatch_lambda.config.target import Architecture, Target, runtimes
+from hatch_lambda.pipeline.outputs import package_name, packages_in, packages_of
 
 TARGET = Target(runtime=runtimes()["python3.13"], architecture=Architecture.ARM64)
 

@@ -18,8 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hatch_lambda.archive import entries, extract, read, unpack
 from hatch_lambda.errors import ArchiveError
+from hatch_lambda.stages.archive import read
+from hatch_lambda.stages.archive import read as extract
+from hatch_lambda.stages.archive.read import entries, unpack
 
 END = struct.Struct("<4s4H2LH")
 FILES = {

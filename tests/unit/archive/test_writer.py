@@ -21,18 +21,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hatch_lambda.archive import (
-    DamagedSectionError,
-    Packer,
-    SectionStreams,
-    StoredSection,
-    Timestamp,
-    write,
-    write_section,
-)
-from hatch_lambda.cache import Cache
+from hatch_lambda.core.cache import Cache
+from hatch_lambda.core.model import File, Silent, Tree
 from hatch_lambda.errors import ArchiveError
-from hatch_lambda.model import File, Silent, Tree
+from hatch_lambda.stages.archive.pack import Packer, SectionStreams
+from hatch_lambda.stages.archive.section import DamagedSectionError, StoredSection
+from hatch_lambda.stages.archive.write import write, write_section
+from hatch_lambda.stages.archive.zipformat import Timestamp
 
 PYTHONPATH = [str(Path(__file__).parents[3]), *filter(None, sys.path)]
 """For programs that use this module."""
@@ -393,7 +388,7 @@ LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 from hatch_lambda.errors import ArchiveError
-from hatch_lambda.model import File
+from hatch_lambda.core.model import File
 from tests.unit.archive.test_writer import Bench
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))

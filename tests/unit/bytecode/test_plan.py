@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda.bytecode import BytecodePolicy, plan
-from hatch_lambda.model import File, Tree
+from hatch_lambda.core.model import File, Tree
+from hatch_lambda.stages.bytecode.plan import BytecodePolicy, plan
 
 
 @pytest.fixture

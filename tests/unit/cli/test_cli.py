@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from hatch_lambda.cli import main
 from hatch_lambda.cli.commands import COMMANDS, hatch_lambda
 from hatch_lambda.cli.options import given
-from hatch_lambda.cli.output import decisions, show_error
+from hatch_lambda.cli.show import decisions, show_error
 from hatch_lambda.errors import HatchLambdaError, LockError
 
 
@@ -83,7 +83,7 @@ def test_main_exits_with_the_code_of_the_error(raised, code, words, monkeypatch,
     def fail(*_, **__):
         raise raised
 
-    monkeypatch.setattr("hatch_lambda.schema.schema", fail)
+    monkeypatch.setattr("hatch_lambda.config.schema.schema", fail)
     monkeypatch.setattr("sys.argv", ["hatch-lambda", "schema"])
     monkeypatch.setattr("signal.signal", lambda *_: None)
     with pytest.raises(SystemExit) as left:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from hatch_lambda.elf.dynamic import linkage
+from hatch_lambda.core.elf.linkage import linkage
 
 WEAK = 2
 

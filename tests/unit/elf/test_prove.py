@@ -4,9 +4,9 @@ import struct
 
 import pytest
 
-from hatch_lambda.elf.prove import prove
-from hatch_lambda.elf.read import Unstrippable
-from hatch_lambda.elf.strip import strip
+from hatch_lambda.core.elf.tables import Unstrippable
+from hatch_lambda.stages.strip.prove import prove
+from hatch_lambda.stages.strip.strip import strip
 
 from .builder import ALLOC, NOBITS, PT_LOAD, shared_object, tables
 

@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from hatch_lambda.elf import StripPolicy, strip_tree
-from hatch_lambda.elf import file as file_module
-from hatch_lambda.elf.read import Unstrippable
-from hatch_lambda.model import File, Severity, Silent, Stage, Tree
+from hatch_lambda.core.elf.tables import Unstrippable
+from hatch_lambda.core.model import File, Severity, Silent, Stage, Tree
+from hatch_lambda.stages.strip import tree as file_module
+from hatch_lambda.stages.strip.tree import StripPolicy, strip_tree
 
 from .builder import AARCH64, shared_object
 

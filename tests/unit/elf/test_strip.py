@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hatch_lambda.elf.prove import prove
-from hatch_lambda.elf.read import Unstrippable
-from hatch_lambda.elf.strip import strip
+from hatch_lambda.core.elf.tables import Unstrippable
+from hatch_lambda.stages.strip.prove import prove
+from hatch_lambda.stages.strip.strip import strip
 
 from .builder import ALLOC, NOBITS, PT_LOAD, RELA, X86_64, Builder, shared_object, tables
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from hatch_lambda.core.model import Tree
 from hatch_lambda.errors import ArchiveError, ConfigurationError, InstallError
-from hatch_lambda.install import read_tree, site_folders, write_back
-from hatch_lambda.model import Tree
+from hatch_lambda.stages.install.distributions import read_tree
+from hatch_lambda.stages.install.target_folder import site_folders
+from hatch_lambda.stages.install.writing_back import write_back
 
 
 def write(folder, *paths, text="x"):
@@ -219,8 +221,9 @@ import sys
 from msgspec.structs import replace
 from pathlib import Path
 from hatch_lambda.errors import ArchiveError
-from hatch_lambda.install import read_tree, write_back
-from hatch_lambda.model import Tree
+from hatch_lambda.stages.install.distributions import read_tree
+from hatch_lambda.stages.install.writing_back import write_back
+from hatch_lambda.core.model import Tree
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)

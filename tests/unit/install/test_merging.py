@@ -6,9 +6,9 @@ import hashlib
 
 import pytest
 
+from hatch_lambda.core.model import File, Tree
 from hatch_lambda.errors import InstallError
-from hatch_lambda.install import refuse_conflicts, set_apart
-from hatch_lambda.model import File, Tree
+from hatch_lambda.stages.install.distributions import refuse_conflicts, set_apart
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hatch_lambda.core.files import package_path, walk
 from hatch_lambda.errors import InstallError
-from hatch_lambda.install.paths import package_path, walk
 
 PIECES = st.sampled_from(["..", ".", "", "a", "b.py", "...", "C:", "\\", "\0", " ", "é"])
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hatch_lambda.core.dist_info import Row, digest, distribution_of, read, renew
+from hatch_lambda.core.model import File, Tree
 from hatch_lambda.errors import InstallError
-from hatch_lambda.install.records import Row, digest, distribution_of, read, renew
-from hatch_lambda.model import File, Tree
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hatch_lambda.install.scripts import SHEBANG, entry_point_script, entry_point_scripts, with_portable_shebang
+from hatch_lambda.stages.install.scripts import SHEBANG, entry_point_script, entry_point_scripts, with_portable_shebang
 
 BODY = b"# -*- coding: utf-8 -*-\nimport sys\nprint('python')\n"
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from hatch_lambda.install.snapshot import snapshot
+from hatch_lambda.stages.install.snapshot import snapshot
 
 PYPROJECT = """
 [project]

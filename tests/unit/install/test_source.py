@@ -7,7 +7,7 @@ import os
 import pytest
 
 from hatch_lambda.errors import ConfigurationError, InstallError
-from hatch_lambda.install.source import included, read_source, select
+from hatch_lambda.stages.install.project_files import included, read_source, select
 
 
 class Folder:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda.install import read_tags
-from hatch_lambda.model import File
+from hatch_lambda.core.dist_info import read_tags
+from hatch_lambda.core.model import File
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda.invoking.findings import judge_import, judge_invocations
-from hatch_lambda.invoking.function import FunctionError, Invocation
-from hatch_lambda.invoking.importing import Imported
-from hatch_lambda.model import Change, Severity, Stage
+from hatch_lambda.core.model import Change, Severity, Stage
+from hatch_lambda.inspect.run.function import FunctionError, Invocation
+from hatch_lambda.inspect.run.import_handler import Imported, judge_import, judge_invocations
 
 
 def judge(changes=(), **told):

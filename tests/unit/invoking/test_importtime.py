@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hatch_lambda.invoking.importtime import PROJECT, STANDARD_LIBRARY, costs, module_owners, modules, read_imports
-from hatch_lambda.model import File
+from hatch_lambda.core.model import File
+from hatch_lambda.inspect.run.coldstart import PROJECT, STANDARD_LIBRARY, costs, module_owners, modules, read_imports
 
 LOG = """import time: self [us] | cumulative | imported package
 what the handler prints

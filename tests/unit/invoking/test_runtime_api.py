@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from hatch_lambda.invoking.runtime_api import LARGEST_RESPONSE, Request, RuntimeApi
+from hatch_lambda.inspect.run.runtime_api import LARGEST_RESPONSE, Request, RuntimeApi
 
 PREFIX = "/2018-06-01/runtime"
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda import locks
-from hatch_lambda.locks.pylock import parse
-from hatch_lambda.project import Project
-from hatch_lambda.target import Architecture, Target, runtimes
+from hatch_lambda.config.project import Project
+from hatch_lambda.config.target import Architecture, Target, runtimes
+from hatch_lambda.stages.locks.pylock import parse
 
 SHA = "a" * 64
 
@@ -24,6 +23,8 @@ class Bench:
         return Project.read(self.root)
 
     def policy(self, **changes):
+        from hatch_lambda.stages.locks.lock import LockPolicy
+
         values = {
             "lock": None,
             "require_lock": False,
@@ -32,16 +33,20 @@ class Bench:
             "may_create": False,
             "in_source_tree": True,
         }
-        return locks.LockPolicy(**{**values, **changes})
+        return LockPolicy(**{**values, **changes})
 
     def lock(self, *packages, head="", **changes):
+        from hatch_lambda.stages.locks.lock import Lock
+
         text = f'lock-version = "1.0"\ncreated-by = "test"\n{head}\n' + "\n".join(packages or ["packages = []"])
         pylock = parse(text, "pylock.toml")
-        return locks.Lock(path=self.root / "pylock.toml", pylock=pylock, findings=(), stands_alone=True, **changes)
+        return Lock(path=self.root / "pylock.toml", pylock=pylock, findings=(), stands_alone=True, **changes)
 
     def select(self, lock, project=None, runtime="python3.13", architecture=Architecture.X86_64, **changes):
+        from hatch_lambda.stages.locks import select
+
         target = Target(runtime=runtimes()[runtime], architecture=architecture)
-        return locks.select(lock, project or self.project(), target, self.policy(**changes))
+        return select.select(lock, project or self.project(), target, self.policy(**changes))
 
 
 def package(name, version="1.0", *tags, more="", hashes=f'sha256 = "{SHA}"'):

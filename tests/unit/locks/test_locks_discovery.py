@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda import locks
+from hatch_lambda.config.project import Project
+from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import ConfigurationError, LockError
-from hatch_lambda.locks.discovery import discover, workspace_root
-from hatch_lambda.locks.reading import format_of
-from hatch_lambda.process import Uv
-from hatch_lambda.project import Project
+from hatch_lambda.stages.locks.read import discover, format_of, workspace_root
 
 NO_UV = Uv(executable="uv-is-not-needed-here", environment={})
 EMPTY = 'lock-version = "1.0"\ncreated-by = "x"\npackages = []\n'
@@ -34,17 +32,21 @@ def test_uv_lock_goes_before_pylock_and_pylock_before_requirements(bench):
 
 
 def test_what_was_passed_over_is_told(bench, tmp_path):
+    from hatch_lambda.stages.locks.read import read
+
     project = bench.project()
     touch(bench.root, "pylock.toml", text=EMPTY)
     touch(bench.root, "requirements.txt")
-    (finding,) = locks.read(project, bench.policy(), NO_UV, tmp_path).findings
+    (finding,) = read(project, bench.policy(), NO_UV, tmp_path).findings
     assert finding.code == "HL011"
     assert "pylock.toml was taken, and not requirements.txt" in finding.message
 
 
 def test_several_named_pylocks_need_a_choice(bench):
+    from hatch_lambda.stages.locks.lock import RESOLVED_NAME
+
     project = bench.project()
-    touch(bench.root, "pylock.a.toml", locks.RESOLVED_NAME)
+    touch(bench.root, "pylock.a.toml", RESOLVED_NAME)
     assert discover(project, bench.policy()).path.name == "pylock.a.toml"
     touch(bench.root, "pylock.b.toml")
     with pytest.raises(LockError, match=r"several lock files: pylock\.a\.toml, pylock\.b\.toml") as caught:
@@ -85,7 +87,9 @@ def test_a_member_is_covered_by_its_workspace(bench, workspace, covered):
 @pytest.mark.parametrize("text", ["", '[project]\nname = "demo"\nversion = "1"\ndependencies = []\n'])
 @pytest.mark.parametrize("changes", [{}, {"require_lock": True}, {"may_create": True}])
 def test_a_project_without_dependencies_needs_no_lock(bench, tmp_path, text, changes):
-    lock = locks.read(bench.project(text), bench.policy(**changes), NO_UV, tmp_path)
+    from hatch_lambda.stages.locks.read import read
+
+    lock = read(bench.project(text), bench.policy(**changes), NO_UV, tmp_path)
     assert (list(lock.pylock.packages), lock.findings) == ([], ())
     assert not lock.path.exists()
 
@@ -99,5 +103,7 @@ def test_a_project_without_dependencies_needs_no_lock(bench, tmp_path, text, cha
     ],
 )
 def test_a_project_with_dependencies_and_no_lock_is_never_taken_for_one_without(bench, tmp_path, text):
+    from hatch_lambda.stages.locks.read import read
+
     with pytest.raises(LockError, match="there is no lock file"):
-        locks.read(bench.project(text), bench.policy(), NO_UV, tmp_path)
+        read(bench.project(text), bench.policy(), NO_UV, tmp_path)

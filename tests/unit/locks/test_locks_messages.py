@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hatch_lambda.core.text import command_in_header, did_you_mean, first_error, listed
 from hatch_lambda.errors import CommandError
-from hatch_lambda.locks.messages import command_in_header, did_you_mean, first_error, listed
 
 
 def test_of_a_commands_output_the_line_that_tells_the_error_is_shown():

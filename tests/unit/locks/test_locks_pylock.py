@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from hatch_lambda import locks
 from hatch_lambda.errors import LockError
-from hatch_lambda.locks.pylock import empty, parse
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from hatch_lambda.stages.locks.pylock import empty, parse
 
 HEAD = 'lock-version = "1.0"\ncreated-by = "x"\n'
 
@@ -38,16 +32,20 @@ def test_what_is_wrong_with_a_file_is_told_with_the_place(text, told):
 
 
 def test_dump_is_deterministic_valid_and_without_secrets(bench, package):
+    from hatch_lambda.stages.locks.pylock import dump
+
     entries = [package("b"), package("a", more='index = "https://user:secret@example.invalid/simple"')]
-    one, two = (locks.dump(bench.lock(*order).pylock) for order in (entries, entries[::-1]))
+    one, two = (dump(bench.lock(*order).pylock) for order in (entries, entries[::-1]))
     assert one == two
     assert "secret" not in one
     assert "https://example.invalid/simple" in one
     assert [entry.name for entry in parse(one, "p").packages] == ["a", "b"]
-    assert parse(locks.dump(empty()), "p").packages == []
+    assert parse(dump(empty()), "p").packages == []
 
 
 def test_paths_are_moved_and_file_addresses_become_paths(tmp_path, bench):
+    from hatch_lambda.stages.locks.pylock import rebase
+
     tmp_path = tmp_path.resolve()
     hashes = f'hashes = {{ sha256 = "{"a" * 64}" }}'
     folder = (tmp_path / "with space").as_uri()
@@ -56,7 +54,7 @@ def test_paths_are_moved_and_file_addresses_become_paths(tmp_path, bench):
         f'wheels = [{{ url = "{folder}/a-1-py3-none-any.whl", {hashes} }}]\n',
         '[[packages]]\nname = "b"\ndirectory = { path = "lib" }\n',
     )
-    moved = locks.rebase(lock.pylock, tmp_path / "x", tmp_path)
+    moved = rebase(lock.pylock, tmp_path / "x", tmp_path)
     assert moved.packages[0].wheels[0].path == "with space/a-1-py3-none-any.whl"
     assert moved.packages[0].wheels[0].url is None
     assert moved.packages[0].index is None
@@ -65,6 +63,8 @@ def test_paths_are_moved_and_file_addresses_become_paths(tmp_path, bench):
 
 
 def test_pinned_holds_exactly_the_wheels_with_absolute_paths_and_strong_hashes(tmp_path, bench):
+    from hatch_lambda.stages.locks.pylock import pinned
+
     hashes = f'hashes = {{ md5 = "b", sha256 = "{"a" * 64}" }}'
     lock = bench.lock(
         f'[[packages]]\nname = "b"\nversion = "1"\nmarker = "os_name == \'posix\'"\n'
@@ -73,7 +73,7 @@ def test_pinned_holds_exactly_the_wheels_with_absolute_paths_and_strong_hashes(t
         f'wheels = [{{ url = "https://example.invalid/a-1-py3-none-any.whl", {hashes} }}]\n',
         head='requires-python = ">=3.13"',
     )
-    text = locks.pinned(bench.select(lock)[::-1], Path("/base/lock"))
+    text = pinned(bench.select(lock)[::-1], Path("/base/lock"))
     assert tomllib.loads(text) == {
         "lock-version": "1.0",
         "created-by": "hatch-lambda",

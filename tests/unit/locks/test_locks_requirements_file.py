@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import ConfigurationError, LockError
-from hatch_lambda.locks import read
-from hatch_lambda.locks.requirements_file import parse_file
-from hatch_lambda.process import Uv
+from hatch_lambda.stages.locks.formats.requirements import parse_file
+from hatch_lambda.stages.locks.read import read
 
 NO_UV = Uv(executable="uv-is-not-needed-here", environment={})
 HASH = "--hash=sha256:" + "a" * 64

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hatch_lambda.config.target import Architecture
 from hatch_lambda.errors import LockError
-from hatch_lambda.target import Architecture
 
 X86 = "cp313-cp313-manylinux_2_17_x86_64"
 ARM = "cp313-cp313-manylinux_2_17_aarch64"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatch_lambda.report.hierarchy import Leaf, grow, walk
+from hatch_lambda.inspect.report.charts import Leaf, grow, walk
 
 
 def leaf(group, path, size):

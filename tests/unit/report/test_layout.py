@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda.report.layout import facts, hanging, table
+from hatch_lambda.core.text import facts, hanging, table
 
 ROWS = [("rule", "files", "saved"), ("type-stubs", "11", "67.0 kB"), ("a-rule-with-a-long-name", "1944", "1 B")]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from hatch_lambda.model import Change, File, Finding, Severity, Stage, Tree
-from hatch_lambda.report import Package, Slimmed, StageResult
-from hatch_lambda.report.text import finding_lines, size, summary_line
+from hatch_lambda.core.model import Change, File, Finding, Severity, Stage, StageResult, Tree
+from hatch_lambda.core.text import size
+from hatch_lambda.inspect.package import Package, Slimmed
+from hatch_lambda.inspect.report.words import finding_lines, summary_line
 
 
 def change(path, rule, before, after=None):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hatch_lambda.report.inventory import Metadata
-from hatch_lambda.report.requirements import graph
-from hatch_lambda.target import Architecture, Target, runtimes
+from hatch_lambda.config.target import Architecture, Target, runtimes
+from hatch_lambda.inspect.report.inventory import Metadata
+from hatch_lambda.inspect.report.sbom import graph
 
 MARKERS = Target(runtime=runtimes()["python3.13"], architecture=Architecture.X86_64).markers
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hatch_lambda.model import Change, File, Finding, Severity, Stage, Tree
-from hatch_lambda.report import Package, Slimmed, StageResult
-from hatch_lambda.report.text import finding_lines, package_facts, size, slimmed_facts, summary_line, tables
+from hatch_lambda.core.model import Change, File, Finding, Severity, Stage, StageResult, Tree
+from hatch_lambda.core.text import size
+from hatch_lambda.inspect.package import Package, Slimmed
+from hatch_lambda.inspect.report.words import finding_lines, package_facts, slimmed_facts, summary_line, tables
 
 
 def file(path, amount, distribution=None, **more):

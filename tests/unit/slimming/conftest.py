@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda.model import File, Tree
-from hatch_lambda.slimming import SlimPolicy, plan
+from hatch_lambda.core.model import File, Tree
+from hatch_lambda.stages.slim.decision import SlimPolicy
+from hatch_lambda.stages.slim.plan import plan
 
 
 class Maker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hatch_lambda.errors import ConfigurationError
-from hatch_lambda.slimming.patterns import ProjectPatterns
+from hatch_lambda.stages.slim.rules import ProjectPatterns
 
 
 def kept(patterns, *paths):

@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hatch_lambda.model import Change, File, Stage, Tree
-from hatch_lambda.slimming import SlimPolicy, apply, plan
+from hatch_lambda.core.model import Change, File, Stage, Tree
+from hatch_lambda.stages.slim.decision import SlimPolicy
+from hatch_lambda.stages.slim.plan import apply, plan
 
 NAMES = st.sampled_from(
     ["pkg", "tests", "test", "__pycache__", "sub", "dep-1.dist-info", "licenses", "bin", "include", "typeshed"]

@@ -6,9 +6,9 @@ import textwrap
 
 import pytest
 
-from hatch_lambda.slimming.code import Texts
-from hatch_lambda.slimming.services import asks, libraries
-from hatch_lambda.slimming.tokens import Kind, tokenize
+from hatch_lambda.core.source.calls import Kind, tokenize
+from hatch_lambda.core.source.files import Texts
+from hatch_lambda.stages.slim.service_data import asks, libraries
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hatch_lambda.data import load
-from hatch_lambda.slimming.rules import Unless, all_rules
+from hatch_lambda.core.codec import load
+from hatch_lambda.stages.slim.rules import Unless, all_rules
 
 PE = b"MZ" + bytes(58) + (64).to_bytes(4, "little") + b"PE\0\0" + bytes(20) + b"\x0b\x02" + bytes(110)
 NATIVE_DLL = PE + bytes(128)
@@ -16,7 +16,7 @@ DOTNET_DLL = PE + bytes(112) + (8192).to_bytes(8, "little") + bytes(8)
 
 
 def test_every_rule_has_a_name_of_its_own_and_a_reason():
-    rules = load("rules.toml")["rule"]
+    rules = load("stages/slim/rules.toml")["rule"]
     known = {
         *("name", "reason", "patterns", "unless", "starts-with", "readers", "spared", "holds", "all-files"),
         *("words", "family", "within", "beside", "copies", "metadata", "optional", "stage"),

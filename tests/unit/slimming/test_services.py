@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from hatch_lambda.core.model import Tree
 from hatch_lambda.errors import ConfigurationError
-from hatch_lambda.model import Tree
-from hatch_lambda.slimming import SlimPolicy, check_decisions, check_requests, influence, plan
+from hatch_lambda.stages.slim.decision import SlimPolicy
+from hatch_lambda.stages.slim.findings import check_decisions, check_requests
+from hatch_lambda.stages.slim.plan import plan
+from hatch_lambda.stages.slim.project_digest import influence
 
 SERVICES = ("s3", "ec2", "dynamodb", "sagemaker-runtime", "sts", "sso", "sso-oidc", "signin")
 ALWAYS = {"sts", "sso", "sso-oidc", "signin"}

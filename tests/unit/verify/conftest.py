@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from hatch_lambda.cache import Cache
-from hatch_lambda.elf.dynamic import Linkage
-from hatch_lambda.model import File, Tree
-from hatch_lambda.target import Architecture, Target, runtimes
-from hatch_lambda.verify import Facts, Subject, VerifyPolicy, audit, check_syntax, check_unzipped, collect
-from hatch_lambda.verify.facts import Object
+from hatch_lambda.config.target import Architecture, Target, runtimes
+from hatch_lambda.core.cache import Cache
+from hatch_lambda.core.elf.linkage import Linkage
+from hatch_lambda.core.model import File, Tree
+from hatch_lambda.inspect.audit.checks import audit
+from hatch_lambda.inspect.audit.facts import Facts, Object, collect
+from hatch_lambda.inspect.audit.layout import check_unzipped
+from hatch_lambda.inspect.audit.subject import Subject, VerifyPolicy
+from hatch_lambda.inspect.audit.syntax import check_syntax
 
 
 @pytest.fixture

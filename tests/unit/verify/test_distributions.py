@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda.verify.distributions import check_metadata, find_unused
-from hatch_lambda.verify.sources import asked, imported
+from hatch_lambda.core.source.imports import asked, imported
+from hatch_lambda.inspect.audit.distributions import check_metadata, find_unused
 
 ASK = "from importlib.metadata import version\n"
 

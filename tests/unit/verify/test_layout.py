@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
-from hatch_lambda.archive import ReadEntry
-from hatch_lambda.verify.layout import check_entries, check_names
+from hatch_lambda.inspect.audit.layout import check_entries, check_names
+from hatch_lambda.stages.archive.read import ReadEntry
 
 
 def told(findings):

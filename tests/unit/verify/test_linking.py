@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda.data import load
-from hatch_lambda.target import runtimes
-from hatch_lambda.verify.linking import check_linking
-from hatch_lambda.verify.subject import platform
+from hatch_lambda.config.target import runtimes
+from hatch_lambda.core.codec import load
+from hatch_lambda.inspect.audit.linking import check_linking
+from hatch_lambda.inspect.audit.subject import platform
 
 MODULE = "pkg/fast.cpython-313-x86_64-linux-gnu.so"
 
@@ -25,7 +25,7 @@ def test_every_system_has_the_glibc_that_the_runtimes_are_said_to_have():
     glibc = {entry["name"]: entry["versions"]["GLIBC"] for entry in platform()["system"]}
     assert {runtime.amazon_linux: ".".join(map(str, runtime.glibc)) for runtime in runtimes().values()} == glibc
     assert {".".join(map(str, runtime.python_version)) for runtime in runtimes().values()} == set(
-        load("amazon_linux.toml")["bytecode"]
+        load("config/amazon_linux.toml")["bytecode"]
     )
 
 

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from hatch_lambda.verify.modules import check_bytecode, check_modules
+from hatch_lambda.inspect.audit.modules import check_bytecode, check_modules
 
 GOOD = "pkg/a.cpython-313-x86_64-linux-gnu.so"
 

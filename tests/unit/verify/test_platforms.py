@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from packaging.tags import parse_tag
 
-from hatch_lambda.verify import Told, check_platforms, tell_target
+from hatch_lambda.config.target import Told, tell_target
+from hatch_lambda.inspect.audit.layout import check_platforms
 
 
 def tags(**wheels):

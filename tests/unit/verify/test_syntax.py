@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from hatch_lambda.bytecode import worker
-from hatch_lambda.cache import Cache
+from hatch_lambda.config.target import runtimes
+from hatch_lambda.core.cache import Cache
 from hatch_lambda.errors import HatchLambdaError
-from hatch_lambda.target import runtimes
-from hatch_lambda.verify import check_syntax
+from hatch_lambda.inspect.audit.syntax import check_syntax
+from hatch_lambda.stages.bytecode import worker
 
 HERE = "python{}.{}".format(*sys.version_info)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from hatch_lambda.config.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA, runtimes
+from hatch_lambda.core.model import File, Finding, Severity, Tree
 from hatch_lambda.errors import VerificationError
-from hatch_lambda.model import File, Finding, Severity, Tree
-from hatch_lambda.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA, runtimes
-from hatch_lambda.verify import check_handler, check_runtime, check_unzipped, check_zipped, raise_errors
+from hatch_lambda.inspect.audit.layout import check_handler, check_runtime, check_unzipped, check_zipped
+from hatch_lambda.inspect.audit.subject import raise_errors
 
 PYTHON = runtimes()["python3.12"]
 

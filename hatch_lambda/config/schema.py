@@ -1,0 +1,67 @@
+"""The JSON Schema of ``[tool.lambda-slim]``, generated from the types that decode it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hatch_lambda.config.settings import PROJECT_WIDE, TABLE, Settings
+from hatch_lambda.config.target import runtimes
+from hatch_lambda.core.codec import load
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema (draft 7) of the table."""
+    (root,), components = msgspec.json.schema_components([Settings], ref_template="#/definitions/{name}")
+    own = components.pop(Settings.__name__)
+    own["properties"] = {name: _inlined(entry, components) for name, entry in own["properties"].items()}
+    for key, names in (
+        ("rules", load("stages/slim/rules.toml")["rule"]),
+        ("data", load("stages/slim/services.toml")["library"]),
+    ):
+        own["properties"][key]["propertyNames"] = {"enum": [entry["name"] for entry in names]}
+    own["properties"]["data"]["additionalProperties"]["anyOf"][0] = {"enum": ["auto"]}
+    own["properties"]["verify-ignore"]["items"] = {"enum": list(load("inspect/audit/checks.toml")["checks"])}
+    own["properties"]["runtime"]["anyOf"] = [{"enum": list(runtimes())}, {"type": "null"}]
+    own["properties"]["functions"]["additionalProperties"] = {
+        "type": "object",
+        "properties": {
+            name: {key: value for key, value in entry.items() if key != "default"}
+            for name, entry in own["properties"].items()
+            if name not in PROJECT_WIDE
+        },
+        "additionalProperties": False,
+    }
+    assert root == {"$ref": f"#/definitions/{Settings.__name__}"}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": "urn:hatch-lambda:lambda-slim",
+        **own,
+        "title": TABLE,
+        "description": "How hatch-lambda makes the AWS Lambda package of this project.",
+    }
+
+
+def _inlined(entry: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
+    """Return *entry* with what it refers to in place: inside validate-pyproject's schema no reference would fit."""
+    reference = entry.pop("$ref", None)
+    if "anyOf" in entry:
+        entry["anyOf"] = [_inlined(choice, components) for choice in entry["anyOf"]]
+    if isinstance(entry.get("items"), dict):
+        entry["items"] = _inlined(entry["items"], components)
+    if "allOf" in entry:
+        for part in entry.pop("allOf"):
+            entry |= _inlined(part, components)
+    if reference is not None:
+        entry = {**components[reference.rpartition("/")[2]], **entry}
+    if "properties" in entry:
+        inner = entry["properties"].items()
+        entry["properties"] = {name: _inlined(dict(value), components) for name, value in inner}
+    assert "$ref" not in str(entry)
+    return entry
+
+
+def validate_pyproject_schema(tool_name: str) -> dict[str, Any]:  # noqa: ARG001 - validate-pyproject's interface
+    """Give validate-pyproject the schema of our table (its entry point ``validate_pyproject.tool_schema``)."""
+    return schema()

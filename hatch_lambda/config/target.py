@@ -1,0 +1,201 @@
+"""What a package is built for: runtimes, architectures, their markers, tags and quotas.
+
+Everything here describes the *target*. Nothing asks the host what it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from enum import StrEnum
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from hatch_lambda.core.codec import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import date
+
+    from packaging.markers import Environment
+    from packaging.specifiers import SpecifierSet
+    from packaging.tags import Tag
+
+
+UNZIPPED_QUOTA = 262_144_000
+"""Bytes that a function with all its layers may take unzipped (250 MiB; AWS, "Lambda quotas")."""
+
+DIRECT_UPLOAD_QUOTA = 50_000_000
+"""Bytes that a zip may have to be uploaded without S3 (50 MB; AWS, "Lambda quotas")."""
+
+DEFAULT_STORAGE, LARGEST_STORAGE = 512, 10_240
+"""MB that ``/tmp`` has unless the function asks for more, and at most (AWS, "Lambda quotas")."""
+
+_OLDEST_GLIBC = {"x86_64": 5, "aarch64": 17}
+"""The lowest minor version of glibc 2 that PEP 600 names for each machine."""
+
+
+class Architecture(StrEnum):
+    """A Lambda architecture, by the name that AWS gives it."""
+
+    X86_64 = "x86_64"
+    ARM64 = "arm64"
+
+    @property
+    def machine(self) -> str:
+        """The name that ELF, manylinux and ``platform.machine()`` give it."""
+        return "aarch64" if self is Architecture.ARM64 else "x86_64"
+
+
+class Runtime(Struct, frozen=True, kw_only=True):
+    """A Lambda runtime, as ``runtimes.toml`` describes it."""
+
+    name: str
+    python: str
+    """A recent patch release of its interpreter, for ``python_full_version`` in markers."""
+    amazon_linux: str
+    glibc: tuple[int, int]
+    end_of_support: date
+
+    @property
+    def python_version(self) -> tuple[int, int]:
+        """The major and minor version of its interpreter."""
+        major, minor, *_ = self.python.split(".")
+        return int(major), int(minor)
+
+    @property
+    def version(self) -> str:
+        """The same as one says it: ``3.13``."""
+        return self.name.removeprefix("python")
+
+
+@cache
+def runtimes() -> dict[str, Runtime]:
+    """Return every known runtime by name, oldest first."""
+    return {
+        entry["name"]: Runtime(
+            name=entry["name"],
+            python=entry["python"],
+            amazon_linux=entry["amazon-linux"],
+            glibc=_version_pair(entry["glibc"]),
+            end_of_support=entry["end-of-support"],
+        )
+        for entry in load("config/runtimes.toml")["runtime"]
+    }
+
+
+def highest_runtime(requires_python: SpecifierSet | None) -> Runtime | None:
+    """Return the newest runtime whose interpreter *requires_python* allows, or None."""
+    for runtime in reversed(runtimes().values()):
+        if requires_python is None or requires_python.contains(runtime.python):
+            return runtime
+    return None
+
+
+class Target(Struct, frozen=True, kw_only=True, dict=True):
+    """A runtime on an architecture: all that the choice of a file may depend on."""
+
+    runtime: Runtime
+    architecture: Architecture
+
+    def __str__(self) -> str:
+        return f"{self.runtime.name}-{self.architecture.value}"
+
+    @cached_property
+    def markers(self) -> Environment:
+        """The marker environment (PEP 508) of an interpreter on this target."""
+        major, minor = self.runtime.python_version
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": self.runtime.python,
+            "os_name": "posix",
+            "platform_machine": self.architecture.machine,
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": self.runtime.python,
+            "python_version": f"{major}.{minor}",
+            "sys_platform": "linux",
+        }
+
+    @cached_property
+    def tags(self) -> tuple[Tag, ...]:
+        """The wheel tags that this target accepts, best first (PEP 425, PEP 600)."""
+        from packaging.tags import compatible_tags, cpython_tags
+
+        version = self.runtime.python_version
+        interpreter = f"cp{version[0]}{version[1]}"
+        platforms = list(self._platforms())
+        return (
+            *cpython_tags(version, abis=[interpreter], platforms=platforms),
+            *compatible_tags(version, interpreter, platforms),
+        )
+
+    def _platforms(self) -> Iterator[str]:
+        machine = self.architecture.machine
+        legacy = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
+        for minor in range(self.runtime.glibc[1], _OLDEST_GLIBC[machine] - 1, -1):
+            yield f"manylinux_2_{minor}_{machine}"
+            if minor in legacy:
+                yield f"{legacy[minor]}_{machine}"
+        yield f"linux_{machine}"
+
+
+def _version_pair(text: str) -> tuple[int, int]:
+    major, minor = text.split(".")
+    return int(major), int(minor)
+
+
+_GLIBC = re.compile(r"(?:many)?linux(?:1|2010|2014|_2_\d+)?_(x86_64|aarch64)")
+_INTERPRETER = re.compile(r"cp3(\d+)")
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """What a folder is for; None where every runtime or architecture will do, or nothing tells."""
+
+    runtime: str | None
+    architecture: str | None
+
+    @classmethod
+    def common(cls, targets: Iterable[Told]) -> Told:
+        """Return what those of *targets* that know something agree on."""
+        every = list(targets)
+        return cls(
+            runtime=_only({target.runtime for target in every}),
+            architecture=_only({target.architecture for target in every}),
+        )
+
+
+def tell_target(tags: Mapping[str, frozenset[Tag]]) -> Told:
+    """Return the runtime and the architecture that most of the compiled distributions are for."""
+    versions: Counter[str] = Counter()
+    machines: Counter[str] = Counter()
+    for distribution in sorted(tags):
+        versions.update(sorted(runtimes_of(tags[distribution])))
+        machines.update(sorted(architectures_of(tags[distribution])))
+    return Told(
+        runtime=next((name for name, _ in versions.most_common(1)), None),
+        architecture=next((name for name, _ in machines.most_common(1)), None),
+    )
+
+
+def _only(names: set[str | None]) -> str | None:
+    known = names - {None}
+    return known.pop() if len(known) == 1 else None
+
+
+def architectures_of(tags: frozenset[Tag]) -> set[str]:
+    """Return the architectures that *tags* name, as AWS calls them: those of Linux with glibc only."""
+    machines = {match[1] for tag in tags if (match := _GLIBC.fullmatch(tag.platform))}
+    return {architecture.value for architecture in Architecture if architecture.machine in machines}
+
+
+def runtimes_of(tags: frozenset[Tag]) -> set[str]:
+    """Return the runtimes to which *tags* bind a distribution: none if it has the stable ABI or no ABI."""
+    if any(tag.abi in {"none", "abi3"} for tag in tags):
+        return set()
+    minors = {match[1] for tag in tags if (match := _INTERPRETER.fullmatch(tag.interpreter))}
+    return {f"python3.{minor}" for minor in minors}

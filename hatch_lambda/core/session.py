@@ -1,0 +1,37 @@
+"""What a door lends to the pipeline: everything that is of the machine and of the moment."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from hatch_lambda.core.parallel import Once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
+    from hatch_lambda.core.cache import Cache
+    from hatch_lambda.core.model import Progress
+    from hatch_lambda.core.uv import Uv
+
+
+class Context(Struct, frozen=True, kw_only=True, dict=True):
+    """What a door lends to the pipeline: everything that is the machine's and the moment's."""
+
+    find_uv: Callable[[], Uv]
+    cache: Cache
+    jobs: int
+    """Threads for stripping and compressing."""
+    today: date
+    source_date_epoch: int | None
+    progress: Progress
+    once: Once = field(default_factory=Once)
+    """What several functions share, such as what was built of a local folder."""
+
+    @cached_property
+    def uv(self) -> Uv:
+        """The program uv, which has to be there only for what needs it. Raises MissingToolError."""
+        return self.find_uv()

@@ -1,0 +1,3 @@
+"""The version of hatch-lambda."""
+
+__version__ = "0.1.0"

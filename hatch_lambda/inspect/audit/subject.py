@@ -1,0 +1,181 @@
+"""What the audit works on: the package, its layers, what it is told, and what it answers."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from hatch_lambda.core.codec import load
+from hatch_lambda.core.model import Finding, Severity
+from hatch_lambda.errors import VerificationError
+from hatch_lambda.inspect.audit.facts import Facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from hatch_lambda.config.target import Architecture, Runtime
+    from hatch_lambda.core.model import Tree
+
+
+_SHOWN = 3
+
+
+def raise_errors(findings: Iterable[Finding]) -> None:
+    """Raise VerificationError that tells the errors among *findings*, if there is one: the first few of each kind."""
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if not errors:
+        return
+    by_code: dict[str, list[Finding]] = {}
+    for finding in errors:
+        by_code.setdefault(finding.code, []).append(finding)
+    lines = []
+    for code, found in by_code.items():
+        lines += [f"{code}: {f'{one.path}: ' if one.path else ''}{one.message}" for one in found[:_SHOWN]]
+        if rest := found[_SHOWN:]:
+            lines.append(f"{code}: and {len(rest)} more")
+    raise VerificationError(
+        "\n".join(lines), hint="; ".join(dict.fromkeys(finding.hint for finding in errors if finding.hint)) or None
+    )
+
+
+_SITE = re.compile(r"python/(?:lib/python3\.\d+/site-packages/)?")
+
+
+class Subject(Struct, frozen=True, kw_only=True, dict=True):
+    """A package, the facts about its files, and its target, as far as it is known."""
+
+    tree: Tree
+    facts: Facts = field(default_factory=Facts)
+    runtime: Runtime | None = None
+    architecture: Architecture | None = None
+    elsewhere: frozenset[str] = frozenset()
+    """Paths of the files that layers add, as they are below ``/opt``."""
+    syntax: tuple[Finding, ...] | None = None
+    """What the runtime's own interpreter found when it compiled the project's modules; None where it did not."""
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """The paths of all its files."""
+        return frozenset(file.path for file in self.tree)
+
+    @cached_property
+    def tops(self) -> frozenset[str]:
+        """The names at its top."""
+        return frozenset(path.partition("/")[0] for path in self.paths)
+
+    @cached_property
+    def is_layer(self) -> bool:
+        """Whether its modules are below ``python/``, where a layer has them."""
+        return "python" in self.tops and "python/__init__.py" not in self.paths and self.tops <= _IN_LAYERS
+
+    def module_path(self, path: str) -> str:
+        """Return *path* as an import sees it: from the folder on ``sys.path``."""
+        match = _SITE.match(path) if self.is_layer else None
+        return path[match.end() :] if match else path
+
+    @cached_property
+    def system(self) -> Mapping[str, tuple[int, ...]]:
+        """The highest version of each family of symbols that the runtime's system has."""
+        if self.runtime is None:
+            return {}
+        versions = next(
+            entry["versions"] for entry in platform()["system"] if entry["name"] == self.runtime.amazon_linux
+        )
+        return {family: tuple(map(int, version.split("."))) for family, version in versions.items()}
+
+
+_IN_LAYERS = frozenset({"python", "lib", "bin", "share", "include", "etc", "licenses"})
+
+
+@cache
+def platform() -> dict[str, Any]:
+    """Return ``amazon_linux.toml``."""
+    return load("config/amazon_linux.toml")
+
+
+MOST_LAYERS = 5
+"""AWS, "Lambda quotas"."""
+
+
+class Layer(Struct, frozen=True, kw_only=True):
+    """What is in one."""
+
+    paths: frozenset[str]
+    size: int
+    """Bytes unzipped."""
+
+
+def read_layers(zips: Iterable[str | Path]) -> tuple[Layer, ...]:
+    """Read the directories of *zips*. Raises ArchiveError."""
+    from hatch_lambda.stages.archive.read import entries
+
+    layers = []
+    for path in zips:
+        files = [entry for entry in entries(Path(path)) if not entry.is_directory]
+        layers.append(Layer(paths=frozenset(file.path for file in files), size=sum(file.size for file in files)))
+    return tuple(layers)
+
+
+def check_layers(layers: Sequence[Layer]) -> Iterator[Finding]:
+    """Find more layers than a function may have."""
+    if len(layers) > MOST_LAYERS:
+        yield Finding(
+            code="HL122",
+            severity=Severity.ERROR,
+            message=f"tool.lambda-slim.layers: {len(layers)} layers; a function has {MOST_LAYERS} at most",
+            hint="put several together",
+        )
+
+
+class Unused(Struct, frozen=True, kw_only=True):
+    """A distribution that no import from the project reaches."""
+
+    name: str
+    size: int
+    required_by: tuple[str, ...]
+
+
+class VerifyPolicy(Struct, frozen=True, kw_only=True):
+    """What of the settings the audit has to know."""
+
+    handler: str | None = None
+    ignore: tuple[str, ...] = ()
+    """Codes of findings that are expected."""
+    layers: tuple[str, ...] = ()
+    """Paths of zips."""
+    nested: bool = False
+    """Whether some of the files are nested, so that their size does not matter."""
+
+
+class Audit(Struct, frozen=True, kw_only=True):
+    """What came of it."""
+
+    findings: tuple[Finding, ...] = ()
+    unused: tuple[Unused, ...] = ()
+    requires: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What each distribution requires on the target."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts about distributions as plain values."""
+        return {
+            "unused": [
+                {"name": item.name, "bytes": item.size, "required_by": list(item.required_by)} for item in self.unused
+            ],
+            "requires": {name: list(required) for name, required in sorted(self.requires.items())},
+        }
+
+
+def settle(findings: Iterable[Finding], ignore: Iterable[str]) -> tuple[Finding, ...]:
+    """Make notes of *findings* whose codes are to be ignored."""
+    ignored = frozenset(ignore)
+    return tuple(
+        replace(finding, severity=Severity.NOTE, hint="ignored by verify-ignore")
+        if finding.code in ignored
+        else finding
+        for finding in findings
+    )

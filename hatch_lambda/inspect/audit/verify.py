@@ -1,0 +1,205 @@
+"""The audit of a zip or a folder that anybody made."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from hatch_lambda.config.target import UNZIPPED_QUOTA, Architecture, Target, Told, runtimes
+from hatch_lambda.core.dist_info import attribute
+from hatch_lambda.core.model import File, Finding, Severity, Tree
+from hatch_lambda.errors import ConfigurationError
+from hatch_lambda.inspect.audit.checks import audit
+from hatch_lambda.inspect.audit.facts import collect
+from hatch_lambda.inspect.audit.layout import check_entries, check_unzipped, check_zipped
+from hatch_lambda.inspect.audit.subject import Audit, Subject, VerifyPolicy, read_layers, settle
+from hatch_lambda.inspect.audit.syntax import check_syntax
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hatch_lambda.core.cache import Cache
+    from hatch_lambda.inspect.audit.facts import Facts
+    from hatch_lambda.stages.archive.read import ReadEntry
+
+
+_TAG = re.compile(r"\.cpython-3(\d+)-(x86_64|aarch64)-linux-gnu\.so$")
+_CACHED = re.compile(r"\.cpython-3(\d+)(?:\.opt-\w+)?\.pyc$")
+_NAMED = re.compile(r"-(python3\.\d+)-(x86_64|arm64)\.zip")
+
+
+class Verified(Struct, frozen=True, kw_only=True):
+    """What the audit of a package found."""
+
+    path: Path
+    tree: Tree
+    zipped: int | None
+    """Bytes of the zip; None for a folder."""
+    runtime: str | None
+    architecture: str | None
+    audit: Audit
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found, errors first."""
+        order = list(Severity)
+        return tuple(sorted(self.audit.findings, key=lambda found: (order.index(found.severity), found.code)))
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing was found that keeps it from working."""
+        return all(finding.severity is not Severity.ERROR for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as a document of plain values."""
+        return {
+            "schema_version": 1,
+            "path": str(self.path),
+            "runtime": self.runtime,
+            "architecture": self.architecture,
+            "files": len(self.tree),
+            "zip_bytes": self.zipped,
+            "unzipped_bytes": self.tree.size,
+            "unzipped_quota_bytes": UNZIPPED_QUOTA,
+            "findings": [finding.to_json() for finding in self.findings],
+            **self.audit.to_json(),
+        }
+
+
+def verify_package(path: Path, expected: Told, policy: VerifyPolicy, cache: Cache, workspace: Path) -> Verified:
+    """Audit the zip or the folder at *path*.
+
+    What is not *expected* of the target, its files tell: their names, then the machine of its objects. Raises
+    ArchiveError for a zip that cannot be read.
+    """
+    from hatch_lambda.stages.archive import read
+    from hatch_lambda.stages.archive.read import unpack
+
+    entries = read.entries(path) if not path.is_dir() else ()
+    tree = unpack(path, workspace / "package") if not path.is_dir() else _read_folder(path)
+    tree = attribute(tree)
+    told = _tell(tree, path.name)
+    runtime = expected.runtime or told.runtime
+    machine = expected.architecture or told.architecture
+    known = runtimes()
+    some = Target(
+        runtime=known.get(runtime or "", [*known.values()][-1]), architecture=Architecture(machine or "x86_64")
+    )
+    facts = collect(tree, some.markers)
+    machine = machine or _machine(facts)
+    layers = read_layers(policy.layers)
+    subject = Subject(
+        tree=tree,
+        facts=facts,
+        runtime=known.get(runtime or ""),
+        architecture=Architecture(machine) if machine else None,
+        elsewhere=frozenset().union(*(layer.paths for layer in layers)),
+    )
+    audited = audit(subject, policy, layers)
+    size = path.stat().st_size if not path.is_dir() else None
+    more = [
+        *check_unzipped(tree, sum(layer.size for layer in layers), nested=policy.nested),
+        *check_syntax(subject, policy.handler, cache),
+        *check_entries(entries or _modes(tree)),
+        *check_zipped(size or 0),
+        *_check_told(runtime, machine),
+    ]
+    return Verified(
+        path=path,
+        tree=tree,
+        zipped=size,
+        runtime=runtime,
+        architecture=machine,
+        audit=replace(audited, findings=settle([*audited.findings, *more], policy.ignore)),
+    )
+
+
+def tell_by_files(tree: Tree) -> Told:
+    """Return the target that the names of most compiled files are of, or the machine of the objects."""
+    told = _tell(tree, "")
+    if told.architecture is not None:
+        return told
+    some = Target(runtime=[*runtimes().values()][-1], architecture=Architecture.X86_64)
+    return replace(told, architecture=_machine(collect(tree, some.markers)))
+
+
+def _read_folder(path: Path) -> Tree:
+    from hatch_lambda.core.dist_info import with_owners
+    from hatch_lambda.core.files import is_executable, walk
+
+    if not any(path.iterdir()):
+        raise ConfigurationError(f"{path}: the folder is empty", hint="name a zip, or a folder with its content")
+    files = []
+    for name, source in walk(path):
+        status = source.stat()
+        executable = is_executable(source, status.st_mode)
+        files.append(File(path=name, source=source, size=status.st_size, executable=executable))
+    return with_owners(files)
+
+
+def _modes(tree: Tree) -> list[ReadEntry]:
+    """Return what a zip of the files of *tree* would say of them, where this system has modes."""
+    import os
+
+    from hatch_lambda.stages.archive import read
+
+    return [
+        read.ReadEntry(
+            name=file.path,
+            size=file.size,
+            compressed_size=file.size,
+            crc32=0,
+            mode=file.source.stat().st_mode if os.name == "posix" else None,
+            method=0,
+            encrypted=False,
+        )
+        for file in tree
+    ]
+
+
+def _tell(tree: Tree, name: str) -> Told:
+    """Return the target that the names of most compiled files are of, or the zip's own name."""
+    versions: Counter[str] = Counter()
+    machines: Counter[str] = Counter()
+    for file in tree:
+        if match := _TAG.search(file.path):
+            versions[f"python3.{match[1]}"] += 1
+            machines[match[2].replace("aarch64", "arm64")] += 1
+    for file in () if versions else tree:
+        if match := _CACHED.search(file.path):
+            versions[f"python3.{match[1]}"] += 1
+    named = _NAMED.search(name)
+    return Told(
+        runtime=named[1] if named and not versions else _most(versions),
+        architecture=named[2] if named and not machines else _most(machines),
+    )
+
+
+def _machine(facts: Facts) -> str | None:
+    """Return the architecture of most objects."""
+    found = Counter(item.linkage.machine for item in facts.objects if item.linkage is not None)
+    return _most(Counter({arch.value: found[arch.machine] for arch in Architecture if found[arch.machine]}))
+
+
+def _most(counted: Counter[str]) -> str | None:
+    return max(sorted(counted), key=lambda name: counted[name], default=None)
+
+
+def _check_told(runtime: str | None, machine: str | None) -> list[Finding]:
+    if runtime in runtimes() and machine:
+        return []
+    missing = [option for option, value in (("--runtime", runtime), ("--architecture", machine)) if not value]
+    return [
+        Finding(
+            code="HL121",
+            severity=Severity.NOTE,
+            message="nothing in the package tells what it is for, so what depends on that was not checked"
+            if missing
+            else f"{runtime} is not a Lambda runtime, so what depends on it was not checked",
+            hint=f"say {' and '.join(missing or ['--runtime'])}",
+        )
+    ]

@@ -1,0 +1,155 @@
+"""A package, the events that it has to answer, and what came of it."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from hatch_lambda.config.target import Architecture, Target, Told, runtimes
+from hatch_lambda.core.codec import JSON_LIMIT, Document, DocumentError, parse_json
+from hatch_lambda.errors import ConfigurationError, MissingToolError
+from hatch_lambda.inspect.run.function import Environment, Invocation
+from hatch_lambda.inspect.run.lambda_root import Place, laid_out, obstacle
+from hatch_lambda.inspect.run.machine import Host, find_runner, put_client
+from hatch_lambda.inspect.run.runtime_api import LARGEST_REQUEST
+from hatch_lambda.stages.archive.read import entries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from hatch_lambda.inspect.run.function import Function
+
+
+_OUR_NAME = re.compile(r"-(python3\.\d+)-(x86_64|arm64)\.zip")
+_COMPILED = re.compile(r"\.cpython-3(\d+)(?:-(x86_64|aarch64)-linux-gnu\.so|(?:\.opt-\d)?\.pyc)")
+
+
+class Trial(Struct, frozen=True, kw_only=True):
+    """What to run, and how."""
+
+    package: Path
+    function: Function
+    layers: tuple[Path, ...] = ()
+    architecture: Architecture
+    python: Path | None = None
+    """An interpreter to take instead of one that uv finds."""
+    sandbox: bool | None = None
+    """None: where that is possible."""
+
+    @property
+    def target(self) -> Target:
+        """What the package is for."""
+        return Target(runtime=runtimes()[self.function.runtime], architecture=self.architecture)
+
+
+class Invoked(Struct, frozen=True, kw_only=True):
+    """What came of a trial."""
+
+    runtime: str
+    architecture: str
+    memory: int
+    sandbox: bool
+    why_no_sandbox: str | None
+    emulated: bool
+    invocations: tuple[Invocation, ...]
+
+    @property
+    def failed(self) -> tuple[Invocation, ...]:
+        """The invocations that ended in an error."""
+        return tuple(done for done in self.invocations if done.error is not None)
+
+
+def tell(package: Path) -> Told:
+    """Tell for which runtime and architecture *package* is: by our name for it, or by what is compiled in it."""
+    if named := _OUR_NAME.search(package.name):
+        return Told(runtime=named[1], architecture=named[2])
+    found = [match for entry in entries(package) if (match := _COMPILED.search(entry.name))]
+    minors = Counter(match[1] for match in found)
+    machines = Counter(match[2] for match in found if match[2])
+    names = {architecture.machine: architecture.value for architecture in Architecture}
+    return Told(
+        runtime=next((f"python3.{minor}" for minor, _ in minors.most_common(1)), None),
+        architecture=next((names[name] for name, _ in machines.most_common(1)), None),
+    )
+
+
+def read_event(path: Path, shown: str) -> bytes:
+    """Return the event in a file, which messages call *shown*. Raises ConfigurationError."""
+    hint = "name a file with an event, as JSON"
+    document = Document(path=path, shown=shown, family=ConfigurationError, hint=hint, limit=JSON_LIMIT)
+    return as_event(document.content(), shown)
+
+
+def as_event(content: bytes, shown: str) -> bytes:
+    """Return *content* as an event, without a byte order mark. Raises ConfigurationError for what is no JSON."""
+    try:
+        parse_json(content)
+    except DocumentError as error:
+        raise ConfigurationError(f"{shown}: {error}", hint="Lambda takes JSON and nothing else") from error
+    return content.removeprefix(codecs.BOM_UTF8)
+
+
+@contextmanager
+def placed(trial: Trial, host: Host) -> Iterator[Place]:
+    """Unpack what *trial* is about, and yield where it is and what runs it.
+
+    Raises MissingToolError where it cannot be run.
+    """
+    runner = find_runner(trial.target, host, trial.python)
+    with laid_out(trial.package, trial.layers, host.work, runner.interpreter) as tree:
+        yield Place(folder=host.work, interpreter=runner.interpreter, tree=tree, emulator=runner.emulator)
+
+
+def invoke(
+    trial: Trial,
+    events: Sequence[bytes],
+    host: Host,
+    *,
+    tell: Callable[[str], None],
+    done: Callable[[Invocation], None],
+) -> Invoked:
+    """Let the function answer *events*, one after the other, and return what came of each.
+
+    *tell* hears its log while it comes, *done* each result. Raises ConfigurationError for an event that no function
+    would get, and MissingToolError where the package cannot run.
+    """
+    for event in events:
+        if len(event) > LARGEST_REQUEST:
+            raise ConfigurationError(
+                f"an event has {len(event)} bytes; Lambda takes {LARGEST_REQUEST}", hint="put what is large into S3"
+            )
+    with placed(trial, host) as place:
+        put_client(trial.target, host, host.work / "runtime")
+        why_not = _why_no_sandbox(trial, place)
+        if trial.sandbox and why_not is not None:
+            raise MissingToolError(f"there is no sandbox: {why_not}", hint="--no-sandbox does without")
+        place = replace(place, is_sandbox=why_not is None)  # noqa: PLW2901 - the same folders, seen otherwise
+        invocations: list[Invocation] = []
+        with Environment(trial.function, place, tell) as environment:
+            for event in events:
+                invocations.append(environment.invoke(event))
+                done(invocations[-1])
+    return Invoked(
+        runtime=trial.target.runtime.name,
+        architecture=trial.architecture.value,
+        memory=trial.function.memory,
+        sandbox=place.is_sandbox,
+        why_no_sandbox=why_not,
+        emulated=bool(place.emulator),
+        invocations=tuple(invocations),
+    )
+
+
+def _why_no_sandbox(trial: Trial, place: Place) -> str | None:
+    if trial.sandbox is False:
+        return "it was not wanted"
+    if place.emulator:
+        return "an emulator's files are not in it"
+    return obstacle(place.folder, place.interpreter)

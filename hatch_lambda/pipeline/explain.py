@@ -1,0 +1,124 @@
+"""Tell what a build would do, and build nothing: why a file goes or stays, and what each rule saves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from hatch_lambda.core.files import workspace
+from hatch_lambda.core.model import Journal, Silent, Tree
+from hatch_lambda.errors import machine_errors
+from hatch_lambda.pipeline.dependencies import choose, install_dependencies
+from hatch_lambda.pipeline.policies import lock_policy, project_policy, slim_policy, strip_policy
+from hatch_lambda.pipeline.steps import Run
+from hatch_lambda.stages.bytecode.choose import bytecode_policy
+from hatch_lambda.stages.bytecode.plan import plan as plan_bytecode
+from hatch_lambda.stages.locks.read import discover
+from hatch_lambda.stages.slim.decision import Decision
+from hatch_lambda.stages.slim.plan import apply as apply_decisions
+from hatch_lambda.stages.slim.rules import Rule, all_rules
+from hatch_lambda.stages.strip.tree import strip_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hatch_lambda.config.project import Project
+    from hatch_lambda.config.settings import Settings
+    from hatch_lambda.config.target import Runtime
+    from hatch_lambda.core.model import Change
+    from hatch_lambda.core.session import Context
+    from hatch_lambda.pipeline.request import Source
+
+
+def foresee(decisions: Iterable[Decision], settings: Settings, runtime: Runtime) -> tuple[Decision, ...]:
+    """Return *decisions* about the files of a package with those that the bytecode stage adds, compiling nothing."""
+    from hatch_lambda.stages.bytecode.compile import REASON, RULE
+
+    decided = {decision.file.path: decision for decision in decisions}
+    if settings.bytecode != "none":
+        kept = Tree.of(decision.file for decision in decided.values() if decision.kept)
+        condition = ", if Lambda's limit has room for it" if settings.bytecode == "auto" else ""
+        for found in plan_bytecode(kept, bytecode_policy(settings, runtime.python)):
+            file = replace(found.source, path=found.path, size=0)
+            decided[found.path] = Decision(file=file, kept=True, rule=RULE, reason=REASON + condition)
+            if found.replaces_source:
+                decided[found.source.path] = Decision(file=found.source, kept=False, rule=RULE, reason=found.reason)
+    return tuple(decided.values())
+
+
+@machine_errors()
+def plan(project: Project, source: Source, context: Context) -> tuple[list[Change], tuple[Decision, ...]]:
+    """Decide about every file of the package of *project*, and build nothing.
+
+    Before the decisions come the Changes of the install stage, about which no rule decides.
+    """
+    from hatch_lambda.stages.install.project import take_project
+
+    with workspace(context.cache.root) as work:
+        run = Run(settings=project.settings, context=context, work=work, journal=Journal())
+        own = take_project(project.root, project_policy(project, source.wheel), context.uv, work)
+        installed = install_dependencies(project, choose(project, source, run), run)
+        dependencies = run.decide(installed, own.tree)
+        kept, _ = apply_decisions(dependencies)
+        decisions = (*dependencies, *run.decide_project(own.tree, kept))
+        return run.journal.changes, foresee(decisions, project.settings, project.target.runtime)
+
+
+class Saving(Struct, frozen=True, kw_only=True):
+    """A rule, whether the project has it on, and what it takes away."""
+
+    rule: Rule
+    on: bool
+    bytes: int | None
+    """Bytes, unzipped; None where there is no lock that would tell what is installed."""
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as JSON has it."""
+        return {
+            "name": self.rule.name,
+            "reason": self.rule.reason,
+            "stage": self.rule.stage,
+            "default": not self.rule.optional,
+            "on": self.on,
+            "bytes": self.bytes,
+        }
+
+
+@machine_errors()
+def savings(project: Project, source: Source, context: Context) -> tuple[Saving, ...]:
+    """Weigh every rule against the dependencies of *project*; builds nothing, and makes no lock."""
+    policy = lock_policy(project.settings, may_create=False, in_source_tree=source.in_source_tree)
+    weighed = _weigh(project, source, context) if discover(project, policy) is not None else None
+    on = {rule.name for rule in slim_policy(project.settings).active_rules}
+    return tuple(
+        Saving(rule=rule, on=rule.name in on, bytes=None if weighed is None else weighed[rule.name])
+        for rule in all_rules()
+    )
+
+
+def _weigh(project: Project, source: Source, context: Context) -> Counter[str]:
+    """Count bytes by rule as if all of them were on; of a file that several ask for, the last has it."""
+    from hatch_lambda.stages.install.project import take_project
+
+    settings = msgspec.structs.replace(project.settings, rules={rule.name: True for rule in all_rules()})
+    weights: Counter[str] = Counter()
+    with workspace(context.cache.root) as work:
+        run = Run(settings=settings, context=context, work=work, journal=Journal())
+        own = take_project(project.root, project_policy(project, source.wheel), context.uv, work)
+        decisions = run.decide(install_dependencies(project, choose(project, source, run), run), own.tree)
+        for decision in decisions:
+            if not decision.kept:
+                weights[decision.rule] += decision.file.size
+        kept, _ = apply_decisions(decisions)
+        weights["realign-segments"] = _stripped(kept, run, realign=False) - _stripped(kept, run, realign=True)
+    return weights
+
+
+def _stripped(tree: Tree, run: Run, *, realign: bool) -> int:
+    policy = replace(strip_policy(run.settings), realign=realign)
+    left, _, _ = strip_tree(tree, policy, run.work, Silent(), jobs=run.context.jobs)
+    return left.size

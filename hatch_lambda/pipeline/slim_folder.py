@@ -1,0 +1,132 @@
+"""Slim in place what an installer put into a folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from hatch_lambda.core.cache import digest
+from hatch_lambda.core.files import workspace
+from hatch_lambda.core.model import Finding, Journal, Severity, Tree
+from hatch_lambda.errors import machine_errors
+from hatch_lambda.inspect.package import Slimmed
+from hatch_lambda.pipeline.steps import Run
+from hatch_lambda.stages.bytecode.choose import for_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hatch_lambda.config.settings import Settings
+    from hatch_lambda.config.target import Told
+    from hatch_lambda.core.model import File
+    from hatch_lambda.core.session import Context
+
+
+@machine_errors()
+def slim_directory(folder: Path, settings: Settings, expected: Told, context: Context, *, dry_run: bool) -> Slimmed:
+    """Slim and strip, in place, what ``pip install --target`` or ``uv pip install --target`` put into *folder*.
+
+    In a layer's folder that is ``python`` and ``python/lib/pythonX.Y/site-packages``, each a package of its
+    own to the patterns. A changed file becomes a new one: the old may be a hard link into a cache. What is not
+    *expected* of the target is told by the layer's folders and the tags of the wheels. Nothing is written
+    before everything is decided, and what a run that died had decided is done first.
+    """
+    from hatch_lambda.config.target import Told
+    from hatch_lambda.inspect.audit.layout import check_unzipped
+    from hatch_lambda.stages.install.folder_plan import Note
+    from hatch_lambda.stages.install.target_folder import require_target, site_folders
+    from hatch_lambda.stages.install.writing_back import finish, write_back
+
+    request = digest(settings, expected)
+    files: list[File] = []
+    targets: list[Told] = []
+    with workspace(context.cache.root) as work:
+        require_target(folder)
+        earlier = None if dry_run else finish(folder)
+        is_done = earlier is not None and earlier.undisturbed and earlier.note.request == request
+        run = Run(settings=settings, context=context, work=work, journal=Journal())
+        journal = run.journal
+        sites = site_folders(folder, known=earlier is not None)
+        for number, site in enumerate(sites):
+            room = work / str(number)
+            room.mkdir()
+            inside = replace(run, work=room, journal=Journal())
+            tree, target = _read_site(site, expected, inside)
+            targets.append(target)
+            if not is_done:
+                tree = _slim_site(site, folder, tree, target, inside)
+            prefix = "" if site == folder else f"{site.relative_to(folder).as_posix()}/"
+            journal.take(inside.journal, prefix)
+            files += (replace(file, path=prefix + file.path) for file in tree)
+        everything = Tree.of(files)
+        if earlier is not None:
+            journal.changes[:0] = earlier.note.changes
+        if earlier is not None and is_done:
+            journal.findings[:] = earlier.note.findings
+        else:
+            # A folder is not the whole function, which may be larger; so its size is no reason to fail.
+            run.judge(replace(found, severity=Severity.WARNING) for found in check_unzipped(everything))
+        if not (dry_run or is_done):
+            note = Note(request=request, changes=tuple(journal.changes), findings=tuple(journal.findings))
+            write_back(folder, everything, sites, note)
+        journal.findings += _check_interrupted(folder, was_begun=earlier is not None)
+    common = Told.common(targets)
+    return Slimmed(
+        tree=everything,
+        stages=tuple(journal.stages),
+        changes=tuple(journal.changes),
+        findings=tuple(journal.findings),
+        runtime=common.runtime,
+        architecture=common.architecture,
+    )
+
+
+def _read_site(site: Path, expected: Told, run: Run) -> tuple[Tree, Told]:
+    """Return what lies in *site*, and what that is for."""
+    from hatch_lambda.config.target import Told, tell_target
+    from hatch_lambda.core.dist_info import read_tags
+    from hatch_lambda.inspect.audit.layout import check_platforms
+    from hatch_lambda.inspect.audit.verify import tell_by_files
+    from hatch_lambda.stages.install.distributions import read_tree
+    from hatch_lambda.stages.install.target_folder import site_runtime
+
+    tree, changes = read_tree(site, run.work, ours=False)
+    run.journal.changes += changes
+    run.journal.mark("folder", tree)
+    tags = read_tags(tree)
+    told = tell_target(tags) if tags else tell_by_files(tree)
+    target = Told(
+        runtime=expected.runtime or site_runtime(site) or told.runtime,
+        architecture=expected.architecture or told.architecture,
+    )
+    run.journal.findings += check_platforms(tags, target)
+    return tree, target
+
+
+def _slim_site(site: Path, folder: Path, tree: Tree, target: Told, run: Run) -> Tree:
+    """Slim and strip the *tree* that lies in *site*, and keep there what tells the target."""
+    from hatch_lambda.core.dist_info import telling_tags
+
+    made = for_folder(run.settings, target.runtime, run.context, site, folder)
+    return replace(run, bytecode=made, telling=telling_tags(tree)).slim(tree, Tree(()))
+
+
+def _check_interrupted(folder: Path, *, was_begun: bool) -> list[Finding]:
+    """Find an earlier run that died: finished now if it *was_begun* before this one, or not yet."""
+    from hatch_lambda.stages.install.writing_back import is_begun
+
+    if was_begun:
+        fact, hint = "an earlier run was interrupted; what it had left to do was done first", None
+    elif is_begun(folder):
+        fact, hint = "an earlier run was interrupted", "a run without --dry-run finishes it first, which changes this"
+    else:
+        return []
+    return [
+        Finding(
+            code="HL009",
+            severity=Severity.WARNING if hint else Severity.NOTE,
+            message=f"{folder}: {fact}",
+            hint=hint,
+        )
+    ]

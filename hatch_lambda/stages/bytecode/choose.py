@@ -1,0 +1,127 @@
+"""What bytecode a package gets: what the settings ask for, with an interpreter that this machine has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from hatch_lambda.config.settings import TABLE
+from hatch_lambda.config.target import UNZIPPED_QUOTA, runtimes
+from hatch_lambda.core.model import Finding, Severity
+from hatch_lambda.core.python import find, missing
+from hatch_lambda.errors import ConfigurationError
+from hatch_lambda.stages.bytecode.plan import BytecodePolicy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hatch_lambda.config.settings import Settings
+    from hatch_lambda.config.target import Runtime
+    from hatch_lambda.core.session import Context
+    from hatch_lambda.stages.bytecode.compile import Compiler
+
+
+_LAYERS = "/opt"
+"""Where Lambda unpacks layers."""
+
+
+class Bytecode(Struct, frozen=True, kw_only=True):
+    """How modules are compiled, and by which program."""
+
+    policy: BytecodePolicy
+    executable: Path
+
+    def in_layer(self, folder: str = "python") -> Bytecode:
+        """Return the same for modules in a *folder* of a layer."""
+        return replace(self, policy=replace(self.policy, root=f"{_LAYERS}/{folder}"))
+
+    def compiler(self, context: Context, work: Path) -> Compiler:
+        """Return what compiles, with results below *work*."""
+        from hatch_lambda.stages.bytecode.compile import Compiler
+
+        return Compiler(
+            executable=self.executable,
+            environment=context.uv.environment,
+            cache=context.cache,
+            progress=context.progress,
+            jobs=context.jobs,
+            work=work,
+        )
+
+
+def options(settings: Settings, runtime: Runtime, context: Context, *, cwd: Path) -> tuple[Bytecode | None, ...]:
+    """Return how the package may be compiled, what is wanted most first; None stands for not at all.
+
+    Raises MissingToolError where no interpreter of the version is to be had, and ConfigurationError where one is
+    named that does not fit *runtime*.
+    """
+    if settings.bytecode == "none":
+        return (None,)
+    made = _find(settings, runtime, context, cwd)
+    return (made, None) if settings.bytecode == "auto" else (made,)
+
+
+def for_folder(settings: Settings, runtime: str | None, context: Context, site: Path, folder: Path) -> Bytecode | None:
+    """Return how the modules of *site* are compiled, *folder* itself or in this layer; None where nobody asked.
+
+    A folder is not the whole function: whether there is room is for its owner to say.
+    """
+    if settings.bytecode not in {"include", "only"}:
+        return None
+    known = runtimes().get(runtime or "")
+    if known is None:
+        raise ConfigurationError(
+            f"{TABLE}.bytecode: nothing in {site} tells a runtime of Lambda that its modules could be compiled for",
+            hint="name it, such as `-C runtime=python3.13`",
+        )
+    made = _find(settings, known, context, folder)
+    if site == folder:
+        return made
+    return made.in_layer(site.relative_to(folder).as_posix())
+
+
+def _find(settings: Settings, runtime: Runtime, context: Context, cwd: Path) -> Bytecode:
+    from hatch_lambda.stages.bytecode.compile import WITHOUT
+
+    version = _wanted(settings, runtime)
+    found = find(version, context.uv, context.cache, cwd=cwd)
+    if found is None:
+        raise missing(version, f"to compile modules for {runtime.name} with", WITHOUT)
+    return Bytecode(policy=bytecode_policy(settings, found.version), executable=found.path)
+
+
+def _wanted(settings: Settings, runtime: Runtime) -> str:
+    """Return the version of the interpreter that compiles: a full one if it is named, else that of *runtime*."""
+    major, minor = runtime.python_version
+    named = settings.bytecode_python
+    if named is None:
+        return f"{major}.{minor}"
+    patch = named.removeprefix(f"{major}.{minor}.")
+    if patch == named or not patch.isdecimal():
+        raise ConfigurationError(
+            f"{TABLE}.bytecode-python: {named!r} is no release of Python {major}.{minor}, which {runtime.name} has",
+            hint=f'name one in full, such as "{runtime.python}": each minor version has a bytecode of its own',
+        )
+    return named
+
+
+def bytecode_policy(settings: Settings, version: str) -> BytecodePolicy:
+    """Return the stage's policy for an interpreter of the full *version*."""
+    return BytecodePolicy(
+        layout="only" if settings.bytecode == "only" else "include",
+        optimize=settings.optimize,
+        interpreter=version,
+    )
+
+
+def left_out() -> Finding:
+    """Return the finding that there was no room for bytecode."""
+    return Finding(
+        code="HL021",
+        severity=Severity.NOTE,
+        message="no bytecode: with it the package would be larger unzipped than Lambda takes"
+        f" ({UNZIPPED_QUOTA // (1 << 20)} MiB)",
+        hint='each cold start compiles what it imports; bytecode = "only" needs less room than "include"',
+    )

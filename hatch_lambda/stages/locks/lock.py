@@ -1,0 +1,145 @@
+"""The values of this stage: what is asked for, what a format is given, and what it gives back."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from packaging.utils import canonicalize_name
+
+from hatch_lambda.core.codec import LOCK_LIMIT, Document
+from hatch_lambda.core.text import did_you_mean
+from hatch_lambda.errors import ConfigurationError, LockError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from packaging.pylock import Pylock
+
+    from hatch_lambda.config.project import Project
+    from hatch_lambda.core.model import Finding
+    from hatch_lambda.core.uv import Uv
+
+
+RESOLVED_NAME = "pylock.hatch-lambda.toml"
+"""The resolved lock that an sdist carries, beside the user's own."""
+
+
+class LockPolicy(Struct, frozen=True, kw_only=True):
+    """What the settings and the door say about locks."""
+
+    lock: str | None
+    """The user's choice of a lock file, relative to the project; None: look for one."""
+    require_lock: bool | None
+    """Whether a missing lock is an error; None: where nobody watches."""
+    extras: tuple[str, ...]
+    groups: tuple[str, ...]
+    """Dependency groups beside the project's own dependencies; ``*`` stands for all."""
+    may_create: bool
+    """Whether a missing ``uv.lock`` may be made; only where a person runs a command in the project."""
+    in_source_tree: bool
+    """False in an unpacked sdist, where uv would find every lock stale."""
+    unattended: str | None = None
+    """What tells that nobody watches; None where a person may."""
+    without_groups: tuple[str, ...] = ()
+    only_groups: tuple[str, ...] = ()
+    """Where it names any, these groups alone, without the project's own dependencies."""
+    require_hashes: bool = True
+    install_args: tuple[str, ...] = ()
+    """Further options for uv."""
+    exclude_packages: tuple[str, ...] = ()
+    keep_dependencies: bool = False
+    """Whether an excluded distribution's own dependencies stay."""
+    exclude_runtime_packages: bool = False
+    may_build: bool = True
+    """Whether a distribution without a wheel for the target may be built."""
+    vendor: tuple[str, ...] = ()
+    """Wheels of the user, relative to the project."""
+    function: str | None = None
+    """Which of the project's functions it is for."""
+
+    @property
+    def resolved_name(self) -> str:
+        """Name of the resolved lock that an sdist carries: each function has its own."""
+        return f"pylock.hatch-lambda-{self.function}.toml" if self.function else RESOLVED_NAME
+
+
+class Lock(Struct, frozen=True, kw_only=True):
+    """A lock file in its normal form.
+
+    Local paths in :attr:`pylock` are relative to the folder of :attr:`path`, whatever tool wrote them.
+    """
+
+    path: Path
+    """The user's lock file. It need not exist: a project without dependencies needs none."""
+    pylock: Pylock
+    findings: tuple[Finding, ...]
+    stands_alone: bool
+    """Whether with the same file, project and settings the same is chosen; else other files on this machine decide,
+    too: folders that it names, files that it includes or lists without a hash."""
+    mend: str = "`uv lock`"
+    """The command that brings the file up to date."""
+    has_groups_chosen: bool = False
+    """Whether only what the chosen groups need was read; else the markers in it tell the groups."""
+    vouched: bool = False
+    """Whether the tool that wrote it has confirmed that it fits the project."""
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What a format needs to read one lock file."""
+
+    path: Path
+    project: Project
+    policy: LockPolicy
+    uv: Uv
+    workspace: Path
+    python: Path | None = None
+    """An interpreter of the target's version, where one is at hand: uv would have to look for one."""
+
+    @property
+    def shown(self) -> str:
+        """The file as messages name it."""
+        return shown(self.path, self.project)
+
+    def document(self, maker: str) -> Document:
+        """Return how to read the file, which *maker* makes anew."""
+        return lock_document(self.path, self.shown, f"run {maker}")
+
+
+def lock_document(path: Path, shown: str, hint: str) -> Document:
+    """Return how to read the lock file *path*; what is wrong with it is a LockError."""
+    return Document(path=path, shown=shown, family=LockError, hint=hint, limit=LOCK_LIMIT)
+
+
+def shown(path: Path, project: Project) -> str:
+    """Name *path* as a person in the project's folder would: relative inside of it, else whole."""
+    relative = os.path.relpath(path, project.root) if path.is_relative_to(project.root) else str(path)
+    return relative.replace(os.sep, "/")
+
+
+ALL = "*"
+
+
+def chosen_names(policy: LockPolicy, available: Iterable[str]) -> tuple[str, ...]:
+    """Return the chosen groups out of those that are *available*, as these are spelt.
+
+    Raises ConfigurationError for one that is not there.
+    """
+    names = {canonicalize_name(name): name for name in available}
+    for key, wanted in (
+        ("groups", policy.groups),
+        ("without-groups", policy.without_groups),
+        ("only-groups", policy.only_groups),
+    ):
+        for name in wanted:
+            if name != ALL and canonicalize_name(name) not in names:
+                raise ConfigurationError(
+                    f"tool.lambda-slim.{key}: the project has no dependency group {name!r}"
+                    f"{did_you_mean(name, names.values())}"
+                )
+    wanted = policy.only_groups or policy.groups
+    taken = list(names) if ALL in wanted else [canonicalize_name(name) for name in wanted]
+    left_out = {canonicalize_name(name) for name in policy.without_groups}
+    return tuple(dict.fromkeys(names[name] for name in taken if name not in left_out))
