@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 
 from hatch_lambda.core.codec import strange
 from hatch_lambda.core.signals import Shield, at_exit
-from hatch_lambda.core.untrusted import name_problem
+from hatch_lambda.core.untrusted import name_problem, shown
 from hatch_lambda.errors import ArchiveError, InstallError, remedy
 
 if TYPE_CHECKING:
@@ -352,7 +352,7 @@ def package_path(name: str, origin: str) -> str:
     """
     if (problem := name_problem(name)) is not None:
         raise InstallError(
-            f"{origin}: the file name {name!r} {problem}",
+            f"{origin}: the file name {shown(name)} {problem}",
             hint="rename it, in UTF-8, or leave it out"
             if strange(name)
             else "do not install this distribution; tell its authors",

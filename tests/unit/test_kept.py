@@ -32,100 +32,108 @@ class Place(Struct, frozen=True):
 
 KEPT = (
     Place(
-        "archive.streams:CachedStreams.put",
+        "stages.archive.pack:CachedStreams.put",
         "streams",
         "the content, the level and the compressor's version, all in the key; whatever it is read from",
     ),
     Place(
-        "archive.writer:write",
+        "stages.archive.write:write",
         "digests",
         "the digests of the two halves of the zip, which are the key; read back from what was written, else damaged",
     ),
     Place(
-        "bytecode.stage:_keep",
+        "stages.bytecode.compile:_keep",
         "bytecode",
         "the sources, as they were before and after; the full version and the worker, in the key. A module's own fault"
         " is a result; a compiler that does not come to its end raises before anything is kept",
     ),
     Place(
-        "install.building:build",
+        "stages.install.sdists.build:build",
         "wheels",
         "the source's hash, the settings, uv, the interpreter's release and the variables that are known to be heeded,"
         " in the key; and on what a backend asks besides and which build requirements the index had: the first build"
         " that succeeds decides for this machine, so that the same source has the same wheel from then on",
     ),
     Place(
-        "interpreter:find",
+        "core.python:find",
         "interpreters",
         "the files where interpreters are and the variables by which uv looks, in the key; only if all who were asked"
         " have answered",
     ),
-    Place("interpreter:find", "no-interpreters", "the same; and only where nothing was to be fetched"),
+    Place("core.python:find", "no-interpreters", "the same; and only where nothing was to be fetched"),
     Place(
-        "invoking.client:put_client",
+        "inspect.run.machine:put_client",
         "runtime-clients",
         "the pinned hashes, which are in the key: uv raises for anything else, and for whatever kept it from"
         " installing",
     ),
     Place(
-        "locks.choice:choose",
+        "stages.locks.choice:choose",
         "selections",
         "the lock, the settings, uv and its configuration, in the key, as they were before and after; nothing that a"
         " finding is about, and no source that was chosen because an index named no wheel",
     ),
     Place(
-        "parts:note_crowded",
+        "pipeline.dependencies:note_crowded",
         "crowded",
         "the size of the tree that the key makes, which only a build has that made all of it",
     ),
-    Place("parts:note_crowded", "known", "nothing: it says that looking further is worth while"),
+    Place("pipeline.dependencies:note_crowded", "known", "nothing: it says that looking further is worth while"),
     Place(
-        "parts:store",
+        "pipeline.dependencies:store",
         "sections",
         "the wheels by their hashes, the target, the policies, the date and this program, in the key; every stage"
         " before raises for what it could not do",
     ),
-    Place("parts:store", "parts", "the same, without the seconds that it took"),
-    Place("parts:store", "checked", "nothing: this build has made what it vouches for, by the digest that is its key"),
-    Place("parts:load", "checked", "the bytes of the section and its description, whose digest is the key"),
-    Place("parts:store", "known", "nothing: it says that looking further is worth while"),
+    Place("pipeline.dependencies:store", "parts", "the same, without the seconds that it took"),
     Place(
-        "parts:_note_recent",
+        "pipeline.dependencies:store",
+        "checked",
+        "nothing: this build has made what it vouches for, by the digest that is its key",
+    ),
+    Place(
+        "pipeline.dependencies:load",
+        "checked",
+        "the bytes of the section and its description, whose digest is the key",
+    ),
+    Place("pipeline.dependencies:store", "known", "nothing: it says that looking further is worth while"),
+    Place(
+        "pipeline.dependencies:_note_recent",
         "recent",
         "what was built lately, on purpose: it says where compressed data may be found, which are compared before use",
     ),
     Place(
-        "parts:tool",
+        "pipeline.dependencies:tool",
         "program",
         "the files of this program by path, size and dates, in the key, as they were before and after they were read",
     ),
     Place(
-        "pipeline:_audit",
+        "pipeline.build:_audit",
         "audits",
         "the part's key and the facts about the project's files, the target, the policy and the layers: nothing is read"
         " or run to judge them, and no clock is asked",
     ),
     Place(
-        "smoke:smoke_test",
+        "pipeline.smoke:smoke_test",
         "smoke-tests",
         "that the package could be run, once: an import that failed, was killed or took too long is tried again",
     ),
     Place(
-        "verify.syntax:_compiled_here",
+        "inspect.audit.syntax:_compiled_here",
         "syntax",
         "the text and this interpreter, in the key, at one depth of the stack; only that it compiles is kept",
     ),
 )
 
 NOT_OF_THE_CACHE = {
-    "archive.pack:Packer._compressed": "a Streams, whose own place is above",
-    "cache:Cache.adopt": "the shared cache behind the local one: what was given to adopt",
-    "cache:Cache.put": "the shared cache behind the local one: what was given to put",
-    "invoking.running:Running.answer": "a queue",
-    "invoking.runtime_api:_Handler.do_GET": "a queue",
-    "invoking.runtime_api:_Handler.do_POST": "a queue",
-    "invoking.runtime_api:_Handler._take": "a queue",
-    "remote:Bucket.put": "obstore itself",
+    "stages.archive.pack:Packer._compressed": "a Streams, whose own place is above",
+    "core.cache:Cache.adopt": "the shared cache behind the local one: what was given to adopt",
+    "core.cache:Cache.put": "the shared cache behind the local one: what was given to put",
+    "inspect.run.function:Running.answer": "a queue",
+    "inspect.run.runtime_api:_Handler.do_GET": "a queue",
+    "inspect.run.runtime_api:_Handler.do_POST": "a queue",
+    "inspect.run.runtime_api:_Handler._take": "a queue",
+    "core.bucket:Bucket.put": "obstore itself",
 }
 
 

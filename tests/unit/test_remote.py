@@ -58,7 +58,7 @@ def test_what_no_entry_can_be_is_not_fetched(s3, bucket):
     """Its size is known before its content is; somebody else may write to the bucket."""
     s3.put(bucket, NAME, b"content")
     for largest, content in ((7, b"content"), (6, None)):
-        with mock.patch("hatch_lambda.core.cache.LARGEST", largest):
+        with mock.patch("hatch_lambda.core.bucket.LARGEST", largest):
             assert Bucket(url=f"s3://{bucket}", may_write=False).get(NAME) == content
 
 
