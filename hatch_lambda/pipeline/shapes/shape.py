@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from hatch_lambda.inspect.audit.subject import raise_errors
 from hatch_lambda.inspect.package import Artifact
-from hatch_lambda.stages.archive.write import Written, read_packed, write
+from hatch_lambda.stages.archive.write import Zip, read_packed, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +37,7 @@ def make(ingredients: Ingredients) -> Product:
     return Product(main=described("function", written, unzipped=ingredients.dependencies.size + ingredients.own.size))
 
 
-def _write(ingredients: Ingredients, output: Path) -> Written:
+def _write(ingredients: Ingredients, output: Path) -> Zip:
     return write(
         ingredients.stored,
         ingredients.own,
@@ -98,7 +98,7 @@ class Product(Struct, frozen=True, kw_only=True):
     """The handler to tell Lambda, where it is not the one that the settings name."""
 
 
-def described(kind: str, written: Written, *, unzipped: int) -> Artifact:
+def described(kind: str, written: Zip, *, unzipped: int) -> Artifact:
     """Describe a zip that was written, whose files have *unzipped* bytes."""
     return Artifact(
         kind=kind,

@@ -41,7 +41,7 @@ _IN_MEMORY = 1 << 24
 """Bytes of the project's part above which it is put aside in a file."""
 
 
-class Written(Struct, frozen=True, kw_only=True):
+class Zip(Struct, frozen=True, kw_only=True):
     """A finished zip."""
 
     path: Path
@@ -87,7 +87,7 @@ def write(  # noqa: PLR0913, PLR0917 - what goes in, where it goes, and how
     packer: Packer,
     timestamp: Timestamp,
     inspect: Callable[[Path, str], None] = lambda _path, _content: None,
-) -> Written:
+) -> Zip:
     """Write *first* and the files of *project* to *output*, which holds the old zip or the new one at any time.
 
     A directory that both have belongs to the first. A zip that is there already is left as it is. The zip, with the
@@ -123,10 +123,10 @@ def write(  # noqa: PLR0913, PLR0917 - what goes in, where it goes, and how
                     inspect(temporary, content)
                 if known is None:
                     packer.cache.put("digests", key, sha256.encode("ascii"))
-    return Written(path=output, size=size, sha256=sha256, content_sha256=content)
+    return Zip(path=output, size=size, sha256=sha256, content_sha256=content)
 
 
-def write_packed(packed: Iterable[Packed], output: Path, timestamp: Timestamp) -> Written:
+def write_packed(packed: Iterable[Packed], output: Path, timestamp: Timestamp) -> Zip:
     """Write entries that are compressed already to *output*, which holds the old file or the new one at any time."""
     refuse_strangers(output)
     with failing_as_archive_error(output), replacing(output) as (temporary, stream):
@@ -137,7 +137,7 @@ def write_packed(packed: Iterable[Packed], output: Path, timestamp: Timestamp) -
         with temporary.open("rb") as written:
             sha256 = _digest_of(written)
         size = stream.tell()
-    return Written(path=output, size=size, sha256=sha256, content_sha256=content_digest(section.entries))
+    return Zip(path=output, size=size, sha256=sha256, content_sha256=content_digest(section.entries))
 
 
 def is_whole(stored: StoredSection) -> bool:
