@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from hatch_lambda.core.bucket import Bucket
     from hatch_lambda.core.model import Change, Progress
     from hatch_lambda.inspect.audit.verify import Verified
-    from hatch_lambda.inspect.package import Package, Slimmed
-    from hatch_lambda.inspect.report.write import Written
+    from hatch_lambda.inspect.package import Package, SlimmedFolder
+    from hatch_lambda.inspect.report.write import ReportFiles
     from hatch_lambda.inspect.run.coldstart import ColdStart
     from hatch_lambda.inspect.run.function import Invocation
     from hatch_lambda.inspect.run.invoke import Invoked, Trial
@@ -132,7 +132,7 @@ def slim(
     dry_run: bool = False,
     progress: Progress | None = None,
     **settings: Any,
-) -> Slimmed:
+) -> SlimmedFolder:
     """Slim and strip, in place, what an installer's ``--target`` put into a folder, and return what was done.
 
     The settings are those of *project* where it is named, else the defaults, with *settings* in their place.
@@ -225,7 +225,7 @@ def write_report(
     *,
     previous: str | os.PathLike[str] | None = None,
     coldstart: str | os.PathLike[str] | None = None,
-) -> Written:
+) -> ReportFiles:
     """Write ``report.json``, ``report.html`` and ``sbom.cdx.json`` about a package to *folder*.
 
     *package* is what ``build`` returned, or the path of a zip that anybody made, of which less is known. It is

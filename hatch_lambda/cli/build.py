@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @settings
 @click.option("--cache-dir", metavar="FOLDER", help="Keep what later builds can use in FOLDER.")
 @click.option("--no-cache", is_flag=True, help="Keep nothing, and use nothing that is kept.")
-@click.option("--refresh", is_flag=True, help="Make everything anew, and keep that.")
+@click.option("--refresh", is_flag=True, help="Rebuild everything, and keep that.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Build N projects at a time.")
 @click.option(
     "--report",
@@ -84,10 +84,11 @@ def build(
         sys.exit(packages(outcomes, as_json=as_json, quiet=quiet))
     with show.progress(quiet=quiet or as_json) as progress:
         package = build_package(*projects, function=next(iter(functions), None), progress=progress, **chosen)
-    written = write_report(package, report) if report is not None else None
-    show.package(package, as_json=as_json, quiet=quiet, verbose=verbose)
-    if written is not None and not (as_json or quiet):
-        show.written(written, as_json=False)
+    files = write_report(package, report) if report is not None else None
+    label = ":".join((*(projects or (".",)), *functions))
+    show.package(package, label, as_json=as_json, quiet=quiet, verbose=verbose)
+    if files is not None and not (as_json or quiet):
+        show.report(files, as_json=False)
 
 
 def _reported(outcomes: Iterable[Outcome], folder: str) -> Iterator[Outcome]:

@@ -26,8 +26,9 @@ def cache_info(as_json: bool) -> None:
     """Tell what the cache holds."""
     from hatch_lambda.api import cache_of
     from hatch_lambda.cli import show
+    from hatch_lambda.cli.documents import CacheDocument
 
-    show.cache(cache_of(), as_json=as_json)
+    show.cache(CacheDocument.of(cache_of()), as_json=as_json)
 
 
 @cache.command("prune")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import click
 
+from hatch_lambda.cli.options import JSON
+
 
 @click.command(short_help="Remove the packages of a project.")
 @click.argument("project", default=".", metavar="[PROJECT]")
 @click.option("-n", "--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
-def clean(project: str, dry_run: bool) -> None:
+@JSON
+def clean(project: str, dry_run: bool, as_json: bool) -> None:
     """Remove the packages that were made of PROJECT, and nothing else."""
     from hatch_lambda import api
+    from hatch_lambda.cli.documents import CleanDocument
     from hatch_lambda.cli.show import cleaned
 
-    cleaned(api.clean(project, dry_run=dry_run), dry_run=dry_run)
+    removed = [str(path) for path in api.clean(project, dry_run=dry_run)]
+    cleaned(CleanDocument(dry_run=dry_run, removed=removed), as_json=as_json)

@@ -30,5 +30,5 @@ class _Commands(click.Group):
 def hatch_lambda() -> None:
     """Turn a Python project into a small, reproducible AWS Lambda package.
 
-    Settings stand in the table [tool.lambda-slim] of the project's pyproject.toml.
+    Settings live in the table [tool.lambda-slim] of the project's pyproject.toml.
     """

@@ -22,6 +22,6 @@ def report(package: str, folder: str, previous: str | None, coldstart: str | Non
     earlier report, the new one says what grew. `hatch-lambda build --report DIR` knows more: what was removed, and why.
     """
     from hatch_lambda.api import write_report
-    from hatch_lambda.cli.show import written
+    from hatch_lambda.cli import show
 
-    written(write_report(package, folder, previous=previous, coldstart=coldstart), as_json=as_json)
+    show.report(write_report(package, folder, previous=previous, coldstart=coldstart), as_json=as_json)

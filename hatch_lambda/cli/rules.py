@@ -27,10 +27,11 @@ def rules(project: str, verbose: bool, as_json: bool, **options: Any) -> None:
     from hatch_lambda import api
     from hatch_lambda.cli import show
     from hatch_lambda.cli.show import listing
+    from hatch_lambda.pipeline.explain import RulesDocument
 
     with show.progress(quiet=as_json, lines=False) as progress:
         savings = api.rules(project, progress=progress, **given(options))
-    listing(_lines(savings, verbose=verbose), {"rules": [saving.to_json() for saving in savings]}, as_json=as_json)
+    listing(_lines(savings, verbose=verbose), RulesDocument(rules=savings), as_json=as_json)
 
 
 def _lines(savings: Sequence[Saving], *, verbose: bool) -> Iterator[str]:
@@ -39,9 +40,9 @@ def _lines(savings: Sequence[Saving], *, verbose: bool) -> Iterator[str]:
 
     rows = [("rule", "by default", "here", "saves")]
     for saving in savings:
-        states = ("off" if saving.rule.optional else "on", "on" if saving.on else "off")
-        rows.append((saving.rule.name, *states, "" if saving.bytes is None else size(saving.bytes)))
+        states = ("on" if saving.default else "off", "on" if saving.on else "off")
+        rows.append((saving.name, *states, "" if saving.bytes is None else size(saving.bytes)))
     yield from table(rows)
     if verbose:
         yield ""
-        yield from facts([(saving.rule.name, saving.rule.reason) for saving in savings])
+        yield from facts([(saving.name, saving.reason) for saving in savings])

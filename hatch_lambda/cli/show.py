@@ -11,7 +11,7 @@ import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Self
 
+    from msgspec import Struct
     from rich.progress import TaskID
 
-    from hatch_lambda.core.cache import Cache
+    from hatch_lambda.cli.documents import CacheDocument, CleanDocument
     from hatch_lambda.core.model import Change, Finding, Progress
-    from hatch_lambda.inspect.package import Package, Slimmed
-    from hatch_lambda.inspect.report.write import Written
+    from hatch_lambda.inspect.package import Package, Result, SlimmedFolder
+    from hatch_lambda.inspect.report.write import ReportFiles
     from hatch_lambda.stages.slim.decision import Decision
 
 
@@ -113,10 +114,10 @@ class _Bar:
             self._progress.advance(self._task, amount)
 
 
-def package(package: Package, *, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Print what was built: what matters most comes last, where a terminal shows it."""
+def package(package: Package, label: str, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Print what was built of the project called *label*: what matters most comes last, where a terminal shows it."""
     if as_json:
-        print_json(package.to_json())
+        print_json(package.document(label))
         return
     if not quiet:
         _print_tables(package, verbose=verbose)
@@ -127,34 +128,29 @@ def package(package: Package, *, as_json: bool, quiet: bool, verbose: bool) -> N
         _print(click.style(_near(package.path), bold=True))
 
 
-def written(written: Written, *, as_json: bool) -> None:
-    """Print where a report is."""
+def report(files: ReportFiles, *, as_json: bool) -> None:
+    """Print where a report is, or the report itself for programs."""
     if as_json:
-        print_json({name: str(getattr(written, name)) for name in ("document", "page", "sbom")})
+        print_json(files.report)
         return
-    for path in (written.document, written.sbom, written.page):
+    for path in (files.document, files.sbom, files.page):
         _print(_near(path))
 
 
-def cache(cache: Cache, *, as_json: bool) -> None:
+def cache(content: CacheDocument, *, as_json: bool) -> None:
     """Print what the cache holds, by kind."""
-    kinds: dict[str, list[int]] = {}
-    for entry in cache.entries():
-        kinds.setdefault(entry.kind, []).append(entry.size)
-    total = sum(map(sum, kinds.values()))
     if as_json:
-        listed = {kind: {"entries": len(sizes), "bytes": sum(sizes)} for kind, sizes in sorted(kinds.items())}
-        print_json({"folder": str(cache.root), "bytes": total, "max_bytes": cache.max_size, "kinds": listed})
+        print_json(content)
         return
-    rows = [(kind, str(len(sizes)), size_text(sum(sizes))) for kind, sizes in sorted(kinds.items())]
+    rows = [(kind, str(held.entries), size_text(held.bytes)) for kind, held in content.kinds.items()]
     _print_lines(table([("kind", "entries", "size"), *rows], width=width()))
-    _print(f"{cache.root}: {size_text(total)} of at most {size_text(cache.max_size)}")
+    _print(f"{content.folder}: {size_text(content.bytes)} of at most {size_text(content.max_bytes)}")
 
 
-def slimmed(result: Slimmed, directory: str, *, dry_run: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
+def slimmed(result: SlimmedFolder, *, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Print what slimming a folder did, or would do."""
     if as_json:
-        print_json({"directory": directory, "dry_run": dry_run, **result.to_json()})
+        print_json(result.document())
         return
     if not quiet:
         _print_tables(result, verbose=verbose)
@@ -162,8 +158,8 @@ def slimmed(result: Slimmed, directory: str, *, dry_run: bool, as_json: bool, qu
         click.echo()
     _findings(result.findings, verbose=verbose)
     if not quiet:
-        verdict = "nothing was written (--dry-run)" if dry_run else "done" if result.changes else "nothing to do"
-        _print(click.style(f"{directory}: {verdict}", bold=True))
+        verdict = "nothing was written (--dry-run)" if result.dry_run else "done" if result.changes else "nothing to do"
+        _print(click.style(f"{result.directory}: {verdict}", bold=True))
 
 
 def decisions(path: str, taken: Sequence[Change], judged: Sequence[Decision], *, as_json: bool) -> None:
@@ -174,10 +170,13 @@ def decisions(path: str, taken: Sequence[Change], judged: Sequence[Decision], *,
             hint="paths are those in the package: relative, with `/`; `.` stands for all of it",
         )
     if as_json:
-        print_json({"files": [*map(_change, taken), *map(_decision, judged)]})
+        from hatch_lambda.pipeline.explain import Explanation
+
+        print_json(Explanation.of(taken, judged))
         return
     for change in taken:
-        _print(f"{change.path}: removed by {change.rule}: {change.reason}")
+        verdict = "removed" if change.after is None else "changed"
+        _print(f"{change.path}: {verdict} by {change.rule}: {change.reason}")
     for decision in judged:
         verdict = "kept" if decision.kept else "removed"
         shown = decision.pattern is not None and decision.pattern not in decision.reason
@@ -186,7 +185,7 @@ def decisions(path: str, taken: Sequence[Change], judged: Sequence[Decision], *,
         _print(f"{decision.file.path}{owner}: {verdict} by {decision.rule}{pattern}: {decision.reason}")
 
 
-def listing(lines: Iterable[str], document: dict[str, Any], *, as_json: bool) -> None:
+def listing(lines: Iterable[str], document: Struct, *, as_json: bool) -> None:
     """Print *lines*, or the *document* that says the same to programs."""
     if as_json:
         print_json(document)
@@ -194,35 +193,13 @@ def listing(lines: Iterable[str], document: dict[str, Any], *, as_json: bool) ->
         _print_lines(lines)
 
 
-def cleaned(paths: Iterable[Path], *, dry_run: bool) -> None:
+def cleaned(document: CleanDocument, *, as_json: bool) -> None:
     """Print what was removed, or would be."""
-    for path in paths:
-        _print(f"{'would remove' if dry_run else 'removed'} {_near(path)}")
+    verb = "would remove" if document.dry_run else "removed"
+    listing((f"{verb} {_near(Path(path))}" for path in document.removed), document, as_json=as_json)
 
 
-def _change(change: Change) -> dict[str, Any]:
-    return {
-        "path": change.path,
-        "distribution": change.distribution,
-        "kept": False,
-        "rule": change.rule,
-        "pattern": None,
-        "reason": change.reason,
-    }
-
-
-def _decision(decision: Decision) -> dict[str, Any]:
-    return {
-        "path": decision.file.path,
-        "distribution": decision.file.distribution,
-        "kept": decision.kept,
-        "rule": decision.rule,
-        "pattern": decision.pattern,
-        "reason": decision.reason,
-    }
-
-
-def _print_tables(result: Slimmed, *, verbose: bool) -> None:
+def _print_tables(result: Result, *, verbose: bool) -> None:
     print_blocks(tables(result, width=width(), everything=verbose))
 
 
@@ -265,12 +242,11 @@ def _folded(paragraph: str, indent: int) -> list[str]:
     return hanging(paragraph, indent, shutil.get_terminal_size().columns if is_terminal(stderr=True) else None)
 
 
-def print_json(document: Any) -> None:
-    """Print *document* for programs."""
-    import json
+def print_json(document: Struct) -> None:
+    """Print *document* for programs: in UTF-8, whatever the terminal has."""
+    from hatch_lambda.core.codec import to_json
 
-    json.dump(document, sys.stdout, indent=2)
-    sys.stdout.write("\n")
+    click.echo(to_json(document), nl=False)
 
 
 def width() -> int | None:
@@ -286,24 +262,27 @@ def is_terminal(*, stderr: bool = False) -> bool:
 
 def packages(outcomes: Iterable[tuple[str, Package | HatchLambdaError]], *, as_json: bool, quiet: bool) -> int:
     """Print what came of several projects, each as soon as it is done, and return the exit code."""
-    documents: list[dict[str, Any]] = []
-    exit_code = 0
+    from hatch_lambda.inspect.package import FailedBuild, PackagesDocument
+
+    document = PackagesDocument(packages=[], errors=[])
     for project, outcome in outcomes:
         if isinstance(outcome, HatchLambdaError):
-            exit_code = exit_code or outcome.exit_code
-            documents.append({"project": project, "error": outcome.message, "hint": outcome.hint})
+            document.errors.append(
+                FailedBuild(project=project, error=outcome.message, hint=outcome.hint, exit_code=outcome.exit_code)
+            )
             if not as_json:
                 told = outcome.message.startswith(f"{project}: ")
                 message = outcome.message if told else f"{project}: {outcome.message}"
                 show_error(HatchLambdaError(message, hint=outcome.hint))
             continue
-        documents.append({"project": project, **outcome.to_json()})
-        if not as_json:
+        if as_json:
+            document.packages.append(outcome.document(project))
+        else:
             _findings(outcome.findings, verbose=False)
             if not quiet:
                 _print(f"{_near(outcome.path)}: {size_text(outcome.size)}")
                 for other in outcome.others:
                     _print(f"{_near(other.path)}: {size_text(other.size)}")
     if as_json:
-        print_json(documents)
-    return exit_code
+        print_json(document)
+    return document.errors[0].exit_code if document.errors else 0

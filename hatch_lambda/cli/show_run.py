@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -41,19 +41,14 @@ class Invocations:
     def __init__(self, *, as_json: bool, quiet: bool) -> None:
         self._as_json = as_json
         self._quiet = quiet
-        self._log: list[str] = []
-        self._logs: list[str] = []
 
     def log(self, text: str) -> None:
-        """Take a piece of the log."""
-        self._log.append(text)
+        """Show a piece of the log."""
         if not self._quiet and not self._as_json:
             click.echo(text, err=True, nl=False)
 
     def done(self, invocation: Invocation) -> None:
         """Show a response, if it is one."""
-        self._logs.append("".join(self._log))
-        self._log.clear()
         if not self._as_json:
             sys.stderr.flush()
             click.echo(_response(invocation.payload))
@@ -61,7 +56,7 @@ class Invocations:
     def end(self, invoked: Invoked) -> None:
         """Show how it was run."""
         if self._as_json:
-            print_json(_document(invoked, self._logs))
+            print_json(invoked.document())
         elif not self._quiet:
             where = "in a sandbox" if invoked.sandbox else f"without a sandbox: {invoked.why_no_sandbox}"
             emulated = ", emulated" if invoked.emulated else ""
@@ -87,41 +82,10 @@ def _response(payload: bytes) -> str:
     return text
 
 
-def _document(invoked: Invoked, logs: list[str]) -> dict[str, Any]:
-    return {
-        "runtime": invoked.runtime,
-        "architecture": invoked.architecture,
-        "memory_mb": invoked.memory,
-        "sandbox": invoked.sandbox,
-        "emulated": invoked.emulated,
-        "invocations": [
-            {
-                "request_id": done.request_id,
-                "response": _value(done.payload) if done.error is None else None,
-                "error": {"type": done.error.type, "message": done.error.message, "stack": list(done.error.stack)}
-                if done.error is not None
-                else None,
-                "duration_ms": round(done.seconds * 1000, 2),
-                "init_duration_ms": round(done.init_seconds * 1000, 2) if done.init_seconds is not None else None,
-                "peak_memory_bytes": done.peak,
-                "log": log,
-            }
-            for done, log in zip(invoked.invocations, logs, strict=True)
-        ],
-    }
-
-
-def _value(payload: bytes) -> Any:
-    try:
-        return parse_json(payload)
-    except ValueError:  # a handler may stream what is no JSON
-        return payload.decode("utf-8", "replace")
-
-
 def cold_start(measured: ColdStart, *, as_json: bool, quiet: bool, everything: bool) -> None:
     """Print what starts take, and what would make them faster."""
     if as_json:
-        print_json(_measured(measured))
+        print_json(measured)
         return
     names = [start.name for start in measured.starts]
     rows = [(label, *(value(start) for start in measured.starts)) for label, value in _FIGURES]
@@ -132,8 +96,8 @@ def cold_start(measured: ColdStart, *, as_json: bool, quiet: bool, everything: b
     if not quiet:
         for advice in measured.advice:
             _note(f"advice: {advice}")
-        state = "nothing of it in the page cache" if measured.cold else "the page cache left as it was"
-        runs = len(measured.starts[0].init)
+        state = "nothing of it in the page cache" if measured.page_cache_dropped else "the page cache left as it was"
+        runs = len(measured.starts[0].init_ms)
         _note(f"{measured.runtime} on {measured.architecture}, {runs} starts of each, {state}")
 
 
@@ -143,15 +107,15 @@ def _imports(measured: ColdStart, *, everything: bool) -> list[tuple[str, ...]]:
     rows = [("imports of", "self, ms", "all, ms", *(f"{start.name}: self" for start in baselines))]
     shown = package.imports if everything else package.imports[:_SHOWN]
     for cost in shown:
-        others = [next((_ms(o.own) for o in start.imports if o.owner == cost.owner), "-") for start in baselines]
-        rows.append((cost.owner, _ms(cost.own), _ms(cost.total), *others))
+        others = [next((_ms(o.self_ms) for o in start.imports if o.owner == cost.owner), "-") for start in baselines]
+        rows.append((cost.owner, _ms(cost.self_ms), _ms(cost.cumulative_ms), *others))
     if rest := package.imports[len(shown) :]:
-        rows.append((f"{len(rest)} others (-v)", _ms(sum(cost.own for cost in rest)), "", *([""] * len(baselines))))
+        rows.append((f"{len(rest)} others (-v)", _ms(sum(cost.self_ms for cost in rest)), "", *([""] * len(baselines))))
     return rows
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.0f}"
+def _ms(milliseconds: float) -> str:
+    return f"{milliseconds:.0f}"
 
 
 def _mb(size: int | None) -> str:
@@ -159,46 +123,15 @@ def _mb(size: int | None) -> str:
 
 
 _FIGURES: tuple[tuple[str, Callable[[Start], str]], ...] = (
-    ("median start, ms", lambda start: _ms(start.median)),
-    ("fastest start, ms", lambda start: _ms(min(start.init))),
-    ("files opened", lambda start: str(start.opened)),
+    ("median start, ms", lambda start: _ms(start.median_init_ms)),
+    ("fastest start, ms", lambda start: _ms(min(start.init_ms))),
+    ("files opened", lambda start: str(start.files_opened)),
     ("modules", lambda start: str(start.modules)),
-    ("of them compiled anew", lambda start: str(start.compiled)),
-    ("peak memory", lambda start: _mb(start.peak)),
-    ("unzipped", lambda start: _mb(start.unzipped)),
-    ("zipped", lambda start: _mb(start.zip_size)),
+    ("of them without bytecode", lambda start: str(start.modules_without_bytecode)),
+    ("peak memory", lambda start: _mb(start.peak_memory_bytes)),
+    ("unzipped", lambda start: _mb(start.unzipped_bytes)),
+    ("zipped", lambda start: _mb(start.zip_bytes)),
 )
-
-
-def _measured(measured: ColdStart) -> dict[str, Any]:
-    return {
-        "runtime": measured.runtime,
-        "architecture": measured.architecture,
-        "page_cache_dropped": measured.cold,
-        "packages": [
-            {
-                "name": start.name,
-                "init_ms": [round(seconds * 1000, 2) for seconds in start.init],
-                "median_init_ms": round(start.median * 1000, 2),
-                "files_opened": start.opened,
-                "modules": start.modules,
-                "modules_without_bytecode": start.compiled,
-                "peak_memory_bytes": start.peak,
-                "unzipped_bytes": start.unzipped,
-                "zip_bytes": start.zip_size,
-                "imports": [
-                    {
-                        "of": cost.owner,
-                        "self_ms": round(cost.own * 1000, 2),
-                        "cumulative_ms": round(cost.total * 1000, 2),
-                    }
-                    for cost in start.imports
-                ],
-            }
-            for start in measured.starts
-        ],
-        "advice": list(measured.advice),
-    }
 
 
 def _table(rows: Sequence[Sequence[str]]) -> None:

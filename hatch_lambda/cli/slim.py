@@ -35,4 +35,4 @@ def slim(
 
     with show.progress(quiet=quiet or as_json) as progress:
         slimmed = api.slim(directory, project=project, dry_run=dry_run, progress=progress, **given(options))
-    show.slimmed(slimmed, directory, dry_run=dry_run, as_json=as_json, quiet=quiet, verbose=verbose)
+    show.slimmed(slimmed, as_json=as_json, quiet=quiet, verbose=verbose)

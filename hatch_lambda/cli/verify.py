@@ -35,7 +35,7 @@ def verify(package: str, project: str | None, as_json: bool, quiet: bool, verbos
     options["layers"] = tuple(map(os.path.abspath, options["layers"]))
     verified = verify_package(package, project=project, **given(options))
     if as_json:
-        print_json(verified.to_json())
+        print_json(verified.document())
     else:
         print_blocks(finding_tables(verified.findings, width=width(), everything=verbose))
         if not quiet:

@@ -1,4 +1,4 @@
-"""Decode documents, our own and those of others, into typed values."""
+"""Decode documents, our own and those of others, into typed values, and encode ours."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import fields
 
 from hatch_lambda.errors import HatchLambdaError  # noqa: TC001 - a field of a Struct
 
@@ -310,6 +311,44 @@ def to_msgpack(value: Any) -> bytes:
     """Encode as MessagePack, the same each time: sets and mappings in the order of their members."""
     with _LOCK:
         return msgspec.msgpack.encode(value, order="deterministic")
+
+
+def to_json(document: Any, *, indent: int = 2) -> bytes:
+    """Encode a *document* for programs: JSON in UTF-8, with a line for each value, mappings in order."""
+    with _LOCK:
+        try:
+            content = msgspec.json.encode(document, order="deterministic")
+        except UnicodeEncodeError:
+            import json
+
+            # UTF-8 cannot have a file's name that is no text (PEP 383), but JSON's escapes can.
+            plain = msgspec.to_builtins(document, str_keys=True, order="deterministic")
+            return json.dumps(plain, indent=indent).encode("ascii") + b"\n"
+        return msgspec.json.format(content, indent=indent) + b"\n"
+
+
+def view(value: Any, kind: type[T]) -> T:
+    """Return the fields of *kind* that *value* has as attributes: its document, for a value that is more than that."""
+    with _LOCK:
+        return msgspec.convert(value, kind, from_attributes=True)
+
+
+def json_schema(name: str, *kinds: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of the document called *name*, which is of one of *kinds*.
+
+    Each key is there always, so each is required.
+    """
+    references, definitions = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    for definition in definitions.values():
+        definition["required"] = list(definition.get("properties", ()))
+    version = max(field.default for kind in kinds for field in fields(kind) if field.name == "schema_version")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:hatch-lambda:{name}:{version}",
+        "title": f"{name} of hatch-lambda",
+        **(references[0] if len(kinds) == 1 else {"anyOf": list(references)}),
+        "$defs": definitions,
+    }
 
 
 def load(name: str) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Stage(StrEnum):
     BYTECODE = "bytecode"
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class Change(Struct, frozen=True, kw_only=True, rename={"before": "bytes_before", "after": "bytes_after"}):
     """What a stage did to one file, and by which rule."""
 
     stage: Stage
@@ -96,6 +96,11 @@ class Change(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Write out what a terminal would obey: names and reasons come from packages, or from a cache."""
         _make_printable(self, ("path", "rule", "reason", "distribution"))
+
+    @property
+    def saved(self) -> int:
+        """Bytes that are no longer there."""
+        return self.before - (self.after or 0)
 
     @classmethod
     def of(cls, file: File, stage: Stage, *, rule: str, reason: str, after: int | None = None) -> Change:
@@ -137,16 +142,6 @@ class Finding(Struct, frozen=True, kw_only=True):
             if text is not None and has_secret(text):
                 force_setattr(self, name, masked(text))
         _make_printable(self, ("code", "message", "hint", "path"))
-
-    def to_json(self) -> dict[str, str | None]:
-        """Return it as plain values."""
-        return {
-            "code": self.code,
-            "severity": self.severity.value,
-            "message": self.message,
-            "hint": self.hint,
-            "path": self.path,
-        }
 
 
 def _make_printable(value: Change | Finding, fields: Iterable[str]) -> None:
@@ -274,7 +269,7 @@ class Journal(Struct):
         self.stages.append(stage)
 
 
-class StageResult(Struct, frozen=True, kw_only=True):
+class StageResult(Struct, frozen=True, kw_only=True, rename={"size": "bytes"}):
     """What a stage left: counts and bytes after it, and how long it took."""
 
     name: str
@@ -282,11 +277,12 @@ class StageResult(Struct, frozen=True, kw_only=True):
     size: int
     """Bytes of the files, unzipped; from a build's stage zip on, of the zip."""
     seconds: float
+    """To the millisecond."""
 
     @classmethod
     def of(cls, name: str, tree: Tree, seconds: float) -> StageResult:
         """Describe *tree* after the stage *name*."""
-        return cls(name=name, files=len(tree), size=tree.size, seconds=seconds)
+        return cls(name=name, files=len(tree), size=tree.size, seconds=round(seconds, 3))
 
     def __add__(self, other: StageResult) -> StageResult:
         """Add the same stage of another folder."""
@@ -294,5 +290,5 @@ class StageResult(Struct, frozen=True, kw_only=True):
             name=self.name,
             files=self.files + other.files,
             size=self.size + other.size,
-            seconds=self.seconds + other.seconds,
+            seconds=round(self.seconds + other.seconds, 3),
         )

@@ -1,29 +1,43 @@
-"""The result of a build, made of Changes and Findings only, and its forms for programs and people."""
+"""What a build or the slimming of a folder made, and the documents that say so to programs."""
 
 from __future__ import annotations
 
 import base64
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from hatch_lambda.config.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA
-from hatch_lambda.inspect.audit.subject import Audit
+from hatch_lambda.core.codec import view
+from hatch_lambda.core.model import Change, Finding, StageResult  # noqa: TC001 - msgspec reads the types of a document's fields
+from hatch_lambda.inspect.audit.subject import Audit, Unused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from hatch_lambda.core.model import Change, Finding, StageResult, Tree
+    from hatch_lambda.core.model import Tree
 
 
-SCHEMA_VERSION = 1
-"""Raised when a key of the JSON document changes its meaning or goes."""
+class DistributionSize(Struct, frozen=True, rename={"size": "bytes"}):
+    """A distribution, and its bytes in the package."""
+
+    name: str
+    size: int
 
 
-class Slimmed(Struct, frozen=True, kw_only=True):
-    """What slimming and stripping did to a tree."""
+class RuleSaving(Struct, frozen=True, rename={"saved": "bytes_saved"}):
+    """A rule that did something, and the bytes that it saved."""
+
+    name: str
+    files: int
+    saved: int
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """What the stages did to a tree."""
 
     tree: Tree
     stages: tuple[StageResult, ...]
@@ -34,59 +48,49 @@ class Slimmed(Struct, frozen=True, kw_only=True):
     architecture: str | None
 
     @property
+    def files(self) -> int:
+        """How many there are."""
+        return len(self.tree)
+
+    @property
     def unzipped(self) -> int:
         """Bytes that count against Lambda's quota."""
         return self.tree.size
 
-    def distributions(self) -> list[tuple[str, int]]:
-        """Return each distribution with its bytes in the package, largest first."""
+    @property
+    def distributions(self) -> list[DistributionSize]:
+        """Each distribution with its bytes in the package, largest first."""
         sizes: Counter[str] = Counter()
         for file in self.tree:
             sizes[file.distribution or ("(project)" if file.project else "(no distribution)")] += file.size
-        return sizes.most_common()
+        return [DistributionSize(name, size) for name, size in sizes.most_common()]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as a document of plain values."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "runtime": self.runtime,
-            "architecture": self.architecture,
-            "files": len(self.tree),
-            "unzipped_bytes": self.unzipped,
-            "unzipped_quota_bytes": UNZIPPED_QUOTA,
-            "stages": [
-                {
-                    "name": stage.name,
-                    "files": stage.files,
-                    "bytes": stage.size,
-                    "seconds": round(stage.seconds, 3),
-                }
-                for stage in self.stages
-            ],
-            "distributions": [{"name": name, "bytes": size} for name, size in self.distributions()],
-            "rules": [{"name": rule, "files": files, "bytes_saved": saved} for rule, files, saved in self.by_rule()],
-            "findings": [finding.to_json() for finding in self.findings],
-            "changes": [
-                {
-                    "stage": change.stage.value,
-                    "path": change.path,
-                    "rule": change.rule,
-                    "reason": change.reason,
-                    "bytes_before": change.before,
-                    "bytes_after": change.after,
-                }
-                for change in self.changes
-            ],
-        }
-
-    def by_rule(self) -> list[tuple[str, int, int]]:
-        """Return each rule that did something with its count of files and the bytes it saved, most first."""
+    @property
+    def rules(self) -> list[RuleSaving]:
+        """Each rule that did something, with its count of files and the bytes it saved, most first."""
         files: Counter[str] = Counter()
         saved: Counter[str] = Counter()
         for change in self.changes:
             files[change.rule] += 1
-            saved[change.rule] += change.before - (change.after or 0)
-        return [(rule, files[rule], size) for rule, size in saved.most_common()]
+            saved[change.rule] += change.saved
+        return [RuleSaving(rule, files[rule], size) for rule, size in saved.most_common()]
+
+
+class SlimmedFolder(Result, frozen=True, kw_only=True):
+    """A folder that an installer filled, after slimming and stripping."""
+
+    directory: Path
+    dry_run: bool
+    """Whether nothing was written."""
+
+    @property
+    def location(self) -> str:
+        """Its path, as text."""
+        return str(self.directory)
+
+    def document(self) -> SlimmedFolderDocument:
+        """Return what ``slim --json`` prints of it."""
+        return view(self, SlimmedFolderDocument)
 
 
 class Artifact(Struct, frozen=True, kw_only=True):
@@ -103,19 +107,18 @@ class Artifact(Struct, frozen=True, kw_only=True):
     content_sha256: str | None = None
     """Of names, modes and contents alone."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as a document of plain values."""
-        return {
-            "kind": self.kind,
-            "path": str(self.path),
-            "bytes": self.size,
-            "unzipped_bytes": self.unzipped,
-            "sha256": self.sha256,
-            "content_sha256": self.content_sha256,
-        }
+    @property
+    def location(self) -> str:
+        """Its path, as text."""
+        return str(self.path)
+
+    @property
+    def code_sha256(self) -> str | None:
+        """The digest of the file as AWS reports and compares it; None for a folder."""
+        return None if self.sha256 is None else in_base64(self.sha256)
 
 
-class Package(Slimmed, frozen=True, kw_only=True):
+class Package(Result, frozen=True, kw_only=True):
     """A finished package, in the shape that was asked for."""
 
     path: Path
@@ -149,6 +152,11 @@ class Package(Slimmed, frozen=True, kw_only=True):
     """Bytes that Lambda unpacks, where some of the package is nested."""
 
     @property
+    def location(self) -> str:
+        """Its path, as text."""
+        return str(self.path)
+
+    @property
     def unzipped(self) -> int:
         """Bytes that count against Lambda's quota: all, unless some of it is nested."""
         return self.tree.size if self.outer_size is None else self.outer_size
@@ -156,25 +164,111 @@ class Package(Slimmed, frozen=True, kw_only=True):
     @property
     def code_sha256(self) -> str | None:
         """The digest as Lambda reports it (``CodeSha256``); None for a folder."""
-        if self.sha256 is None:
-            return None
-        return base64.b64encode(bytes.fromhex(self.sha256)).decode("ascii")
+        return None if self.sha256 is None else in_base64(self.sha256)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as a document of plain values."""
-        return {
-            "shape": self.shape,
-            "function": self.function,
-            "handler": self.handler,
-            "zip": str(self.path),
-            "zip_bytes": self.size,
-            "direct_upload_quota_bytes": DIRECT_UPLOAD_QUOTA,
-            "sha256": self.sha256,
-            "code_sha256": self.code_sha256,
-            "content_sha256": self.content_sha256,
-            "others": [other.to_json() for other in self.others],
-            "dependencies_from_cache": self.from_cache,
-            "inputs": dict(self.inputs),
-            **self.audit.to_json(),
-            **Slimmed.to_json(self),
-        }
+    @property
+    def unused(self) -> tuple[Unused, ...]:
+        """The distributions that no import from the project reaches."""
+        return self.audit.unused
+
+    @property
+    def requires(self) -> Mapping[str, tuple[str, ...]]:
+        """What each distribution requires on the target."""
+        return self.audit.requires
+
+    def document(self, project: str = ".") -> PackageDocument:
+        """Return what ``build --json`` prints of it, where *project* names it."""
+        return replace(view(self, PackageDocument), project=project)
+
+
+def in_base64(digest: str) -> str:
+    """Return a hexadecimal *digest* in base64, as AWS and Terraform have it."""
+    return base64.b64encode(bytes.fromhex(digest)).decode("ascii")
+
+
+SHA256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+CODE_SHA256 = Annotated[
+    str,
+    Meta(pattern="^[A-Za-z0-9+/]{43}=$", description="`sha256` in base64, which AWS and Terraform compare."),
+]
+
+
+class ArtifactDocument(
+    Struct, frozen=True, kw_only=True, rename={"location": "path", "size": "bytes", "unzipped": "unzipped_bytes"}
+):
+    """What else was made, such as a layer."""
+
+    kind: str
+    location: str
+    size: int
+    unzipped: int
+    sha256: Annotated[SHA256 | None, Meta(description="Of the file; null for a folder.")]
+    code_sha256: CODE_SHA256 | None
+    content_sha256: Annotated[SHA256 | None, Meta(description="Of names, modes and contents alone.")]
+
+
+class ResultDocument(Struct, frozen=True, kw_only=True, rename={"unzipped": "unzipped_bytes"}):
+    """What the stages did."""
+
+    schema_version: Literal[1] = 1
+    runtime: Annotated[str | None, Meta(description="Null where every one will do, or nothing tells.")]
+    architecture: str | None
+    files: int
+    unzipped: int
+    unzipped_quota_bytes: int = UNZIPPED_QUOTA
+    stages: list[StageResult]
+    distributions: list[DistributionSize]
+    rules: list[RuleSaving]
+    findings: list[Finding]
+    changes: list[Change]
+
+
+class SlimmedFolderDocument(ResultDocument, frozen=True, kw_only=True, rename={"location": "directory"}):
+    """A folder that was slimmed."""
+
+    location: str
+    dry_run: Annotated[bool, Meta(description="Whether nothing was written.")]
+
+
+class PackageDocument(
+    ResultDocument,
+    frozen=True,
+    kw_only=True,
+    rename={"location": "zip", "size": "zip_bytes", "from_cache": "dependencies_from_cache"},
+):
+    """A package that was built."""
+
+    project: Annotated[str, Meta(description="Its folder as it was named, with `:NAME` for one of its functions.")] = (
+        "."
+    )
+    shape: str
+    function: Annotated[str | None, Meta(description="Which of the project's functions; null where it has none.")]
+    handler: Annotated[str | None, Meta(description="What to tell Lambda; null where nobody said.")]
+    location: Annotated[str, Meta(description="The zip, the wheel or the folder that the function is deployed from.")]
+    size: int
+    direct_upload_quota_bytes: int = DIRECT_UPLOAD_QUOTA
+    sha256: Annotated[SHA256 | None, Meta(description="Null for a folder.")]
+    code_sha256: CODE_SHA256 | None
+    content_sha256: Annotated[SHA256, Meta(description="Of names, modes and contents alone.")]
+    others: Annotated[list[ArtifactDocument], Meta(description="What else was made, such as layers.")]
+    from_cache: bool
+    inputs: Annotated[dict[str, str], Meta(description="What the bytes depend on beside the project.")]
+    unused: Annotated[list[Unused], Meta(description="Distributions that no import from the project reaches.")]
+    requires: Annotated[dict[str, list[str]], Meta(description="What each distribution requires on the target.")]
+
+
+class FailedBuild(Struct, frozen=True, kw_only=True):
+    """A package that was not built."""
+
+    project: str
+    error: str
+    hint: str | None
+    exit_code: int
+
+
+class PackagesDocument(Struct, frozen=True, kw_only=True):
+    """What came of several packages."""
+
+    schema_version: Literal[1] = 1
+    packages: list[PackageDocument]
+    errors: list[FailedBuild]

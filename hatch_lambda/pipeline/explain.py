@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from hatch_lambda.core.files import workspace
@@ -20,7 +20,7 @@ from hatch_lambda.stages.bytecode.plan import plan as plan_bytecode
 from hatch_lambda.stages.locks.read import discover
 from hatch_lambda.stages.slim.decision import Decision
 from hatch_lambda.stages.slim.plan import apply as apply_decisions
-from hatch_lambda.stages.slim.rules import Rule, all_rules
+from hatch_lambda.stages.slim.rules import all_rules
 from hatch_lambda.stages.strip.tree import strip_tree
 
 if TYPE_CHECKING:
@@ -32,6 +32,54 @@ if TYPE_CHECKING:
     from hatch_lambda.core.model import Change
     from hatch_lambda.core.session import Context
     from hatch_lambda.pipeline.request import Source
+
+
+class ExplainedFile(Struct, frozen=True, kw_only=True):
+    """A file, and why it is in the package or not."""
+
+    path: str
+    distribution: str | None
+    kept: bool
+    rule: str
+    pattern: Annotated[str | None, Meta(description="That decided, where one did.")]
+    reason: str
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """Why files are in the package or not."""
+
+    schema_version: Literal[1] = 1
+    files: list[ExplainedFile]
+
+    @classmethod
+    def of(cls, changes: Iterable[Change], decisions: Iterable[Decision]) -> Explanation:
+        """Explain the *changes* of the install stage, and the *decisions* of the slim stage."""
+        return cls(
+            files=[
+                *(
+                    ExplainedFile(
+                        path=change.path,
+                        distribution=change.distribution,
+                        kept=change.after is not None,
+                        rule=change.rule,
+                        pattern=None,
+                        reason=change.reason,
+                    )
+                    for change in changes
+                ),
+                *(
+                    ExplainedFile(
+                        path=decision.file.path,
+                        distribution=decision.file.distribution,
+                        kept=decision.kept,
+                        rule=decision.rule,
+                        pattern=decision.pattern,
+                        reason=decision.reason,
+                    )
+                    for decision in decisions
+                ),
+            ]
+        )
 
 
 def foresee(decisions: Iterable[Decision], settings: Settings, runtime: Runtime) -> tuple[Decision, ...]:
@@ -71,21 +119,19 @@ def plan(project: Project, source: Source, context: Context) -> tuple[list[Chang
 class Saving(Struct, frozen=True, kw_only=True):
     """A rule, whether the project has it on, and what it takes away."""
 
-    rule: Rule
+    name: str
+    reason: str
+    stage: str
+    default: Annotated[bool, Meta(description="Whether it is on where nobody says anything.")]
     on: bool
-    bytes: int | None
-    """Bytes, unzipped; None where there is no lock that would tell what is installed."""
+    bytes: Annotated[int | None, Meta(description="Unzipped; null where no lock tells what is installed.")]
 
-    def to_json(self) -> dict[str, object]:
-        """Return it as JSON has it."""
-        return {
-            "name": self.rule.name,
-            "reason": self.rule.reason,
-            "stage": self.rule.stage,
-            "default": not self.rule.optional,
-            "on": self.on,
-            "bytes": self.bytes,
-        }
+
+class RulesDocument(Struct, frozen=True, kw_only=True):
+    """The rules of slimming, and what each saves."""
+
+    schema_version: Literal[1] = 1
+    rules: tuple[Saving, ...]
 
 
 @machine_errors()
@@ -95,7 +141,14 @@ def savings(project: Project, source: Source, context: Context) -> tuple[Saving,
     weighed = _weigh(project, source, context) if discover(project, policy) is not None else None
     on = {rule.name for rule in slim_policy(project.settings).active_rules}
     return tuple(
-        Saving(rule=rule, on=rule.name in on, bytes=None if weighed is None else weighed[rule.name])
+        Saving(
+            name=rule.name,
+            reason=rule.reason,
+            stage=rule.stage,
+            default=not rule.optional,
+            on=rule.name in on,
+            bytes=None if weighed is None else weighed[rule.name],
+        )
         for rule in all_rules()
     )
 

@@ -10,7 +10,7 @@ from hatch_lambda.core.cache import digest
 from hatch_lambda.core.files import workspace
 from hatch_lambda.core.model import Finding, Journal, Severity, Tree
 from hatch_lambda.errors import machine_errors
-from hatch_lambda.inspect.package import Slimmed
+from hatch_lambda.inspect.package import SlimmedFolder
 from hatch_lambda.pipeline.steps import Run
 from hatch_lambda.stages.bytecode.choose import for_folder
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 
 @machine_errors()
-def slim_directory(folder: Path, settings: Settings, expected: Told, context: Context, *, dry_run: bool) -> Slimmed:
+def slim_directory(
+    folder: Path, settings: Settings, expected: Told, context: Context, *, dry_run: bool
+) -> SlimmedFolder:
     """Slim and strip, in place, what ``pip install --target`` or ``uv pip install --target`` put into *folder*.
 
     In a layer's folder that is ``python`` and ``python/lib/pythonX.Y/site-packages``, each a package of its
@@ -72,7 +74,9 @@ def slim_directory(folder: Path, settings: Settings, expected: Told, context: Co
             write_back(folder, everything, sites, note)
         journal.findings += _check_interrupted(folder, was_begun=earlier is not None)
     common = Told.common(targets)
-    return Slimmed(
+    return SlimmedFolder(
+        directory=folder,
+        dry_run=dry_run,
         tree=everything,
         stages=tuple(journal.stages),
         changes=tuple(journal.changes),

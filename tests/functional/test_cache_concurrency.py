@@ -274,7 +274,7 @@ def test_a_folder_that_cannot_be_written_is_a_warning(bench):
 
 def test_what_projects_share_is_made_once(bench):
     projects = [bench.project(name) for name in "abc"]
-    reports = bench.build(*projects, "--jobs", 1)
+    reports = bench.build(*projects, "--jobs", 1)["packages"]
     assert [report["project"] for report in reports] == list(map(str, projects))
     assert [report["dependencies_from_cache"] for report in reports] == [False, True, True]
     assert [package(project) for project in projects] == [fresh(project) for project in projects]
@@ -284,7 +284,7 @@ def test_it_is_made_once_by_many_workers_too(bench):
     """The others wait for the one that makes it, with no cache and a cache alike."""
     projects = [bench.project(name) for name in "abcd"]
     for option in ("--no-cache", "--quiet"):
-        reports = bench.build(*projects, "--jobs", 4, option)
+        reports = bench.build(*projects, "--jobs", 4, option)["packages"]
         assert sorted(report["dependencies_from_cache"] for report in reports) == [False, True, True, True]
     assert bench.cache.is_dir()
 
@@ -317,8 +317,13 @@ def test_the_error_of_one_project_does_not_stop_the_others(bench):
         assert f"error: {project}: " in told
     assert "Traceback" not in told
     assert stdout.count(".zip: ") == 2
-    reports = json.loads(bench.run("build", "--json", good[0], no_lock, no_settings, missing, good[1], code=4)[0])
-    assert ["error" in report for report in reports] == [False, True, True, True, False]
+    told = json.loads(bench.run("build", "--json", good[0], no_lock, no_settings, missing, good[1], code=4)[0])
+    assert [Path(one["project"]) for one in told["packages"]] == good
+    assert [(Path(one["project"]), one["exit_code"]) for one in told["errors"]] == [
+        (no_lock, 4),
+        (no_settings, 3),
+        (missing, 3),
+    ]
     assert bench.run("build", missing, good[0], no_lock, code=3)
 
 

@@ -109,12 +109,15 @@ def test_each_function_gets_its_own_report(project):
     (project / "made" / "plain").write_text("a file")
     command = [sys.executable, "-m", "hatch_lambda", "build", "--report", "made", "--json"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
-    told = {one["project"]: one for one in json.loads(done.stdout)}
-    assert done.returncode != 0
-    assert "made/plain" in told[".:plain"]["error"]
+    told = json.loads(done.stdout)
+    (error,) = told["errors"]
+    assert done.returncode == error["exit_code"] != 0
+    assert (error["project"], "made/plain" in error["error"]) == (".:plain", True)
+    digests = {one["function"]: one["sha256"] for one in told["packages"]}
+    assert set(digests) == {"thumbnail", "nothing"}
     for name in ("thumbnail", "nothing"):
         report = json.loads((project / "made" / name / "report.json").read_text())
-        assert report["package"]["sha256"] == told[f".:{name}"]["sha256"]
+        assert report["package"]["sha256"] == digests[name]
         assert (project / "made" / name / "report.html").exists()
 
 
@@ -277,13 +280,14 @@ def command(project, *arguments):
 def test_the_command_builds_all_or_those_that_are_named(project):
     done = command(project, "build")
     assert (done.returncode, len(list((project / "dist").glob("*.zip")))) == (0, 3)
-    documents = json.loads(command(project, "build", "--json").stdout)
+    documents = json.loads(command(project, "build", "--json").stdout)["packages"]
     assert [(document["project"], document["function"]) for document in documents] == [
         *((f".:{name}", name) for name in ("plain", "thumbnail", "nothing"))
     ]
     done = command(project, "build", "--function", "plain", "--as", "layer", "--json")
     single = json.loads(done.stdout or done.stderr)
-    assert (single["shape"], single["function"], len(single["others"])) == ("layer", "plain", 2)
+    assert (single["project"], single["shape"], single["function"]) == (".:plain", "layer", "plain")
+    assert len(single["others"]) == 2
     done = command(project, "build", "--function", "plan")
     assert (done.returncode, "did you mean 'plain'?" in done.stderr) == (3, True)
     assert "removed" in command(project, "clean").stdout

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from hatch_lambda import api
 from tests.functional.browser import browser, complaints, pretend, requests
+from tests.functional.coldstart import cold_start
 from tests.functional.wheels import make_project, make_wheel
 
 HOSTILE = "pure/<img src=x onerror=alert(1)> & <b>bold.txt"
@@ -27,8 +26,7 @@ def page(tmp_path_factory):
     pure = make_wheel(folder / "wheels", "pure", {"pure/__init__.py": "", HOSTILE: "hello " * 9000, **files, **tests})
     other = make_wheel(folder / "wheels", "other", {"other/data.bin": b"\x17" * 300_000, "other/__init__.py": ""})
     project = make_project(folder / "service", pure, other)
-    times = [{"of": name, "self_ms": ms, "cumulative_ms": ms} for name, ms in (("pure", 120.4), ("other", 8.0))]
-    (folder / "times.json").write_text(json.dumps({"packages": [{"imports": times}]}))
+    (folder / "times.json").write_bytes(cold_start(("pure", 120.4), ("other", 8.0)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UV_OFFLINE", "1")
         patch.setenv("HATCH_LAMBDA_CACHE_DIR", str(folder / "cache"))

@@ -251,7 +251,7 @@ def test_a_build_tells_which_distributions_nobody_imports(tmp_path):
     for _ in range(2):
         package = build(project)
         assert [item.name for item in package.audit.unused] == ["idle"]
-        assert package.to_json()["requires"]["used"] == ["deeper"]
+        assert package.document().requires["used"] == ["deeper"]
     (project / "app.py").write_text("import used, idle\n")
     assert build(project).audit.unused == ()
 

@@ -92,7 +92,7 @@ def test_json_is_the_whole_standard_output_and_says_what_the_zip_is(project, off
         *("schema_version", "zip", "zip_bytes", "direct_upload_quota_bytes", "sha256", "code_sha256", "content_sha256"),
         *("runtime", "architecture", "inputs", "files", "unzipped_bytes", "unzipped_quota_bytes", "stages"),
         *("distributions", "rules", "findings", "changes", "dependencies_from_cache", "unused", "requires"),
-        *("shape", "function", "handler", "others"),
+        *("project", "shape", "function", "handler", "others"),
     }
     assert result["schema_version"] == 1
     assert (result["runtime"], result["architecture"]) == ("python3.13", "x86_64")

@@ -140,7 +140,7 @@ def test_a_nested_package_answers_with_the_bytecode_that_it_unpacks(build, invok
 def test_functions_of_a_workspace_answer(shop, build, invoke):
     """One with the project's dependencies, one with none, one built as the member that it is, one in layers."""
     (shop / "pyproject.toml").write_text(PYPROJECT + FUNCTIONS)
-    made = {document["function"]: document for document in build()}
+    made = {document["function"]: document for document in build()["packages"]}
     assert set(made) == {"api", "bare", "thumbnail", "worker"}
     assert invoke(made["api"]["zip"], "app.handler")["name"] == NAME
     assert invoke(made["bare"]["zip"], "bare.handler") == EVENT["name"]

@@ -132,7 +132,7 @@ def check_layers(layers: Sequence[Layer]) -> Iterator[Finding]:
         )
 
 
-class Unused(Struct, frozen=True, kw_only=True):
+class Unused(Struct, frozen=True, kw_only=True, rename={"size": "bytes"}):
     """A distribution that no import from the project reaches."""
 
     name: str
@@ -159,15 +159,6 @@ class Audit(Struct, frozen=True, kw_only=True):
     unused: tuple[Unused, ...] = ()
     requires: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What each distribution requires on the target."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the facts about distributions as plain values."""
-        return {
-            "unused": [
-                {"name": item.name, "bytes": item.size, "required_by": list(item.required_by)} for item in self.unused
-            ],
-            "requires": {name: list(required) for name, required in sorted(self.requires.items())},
-        }
 
 
 def settle(findings: Iterable[Finding], ignore: Iterable[str]) -> tuple[Finding, ...]:

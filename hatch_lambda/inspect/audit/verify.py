@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from hatch_lambda.config.target import UNZIPPED_QUOTA, Architecture, Target, Told, runtimes
@@ -16,7 +16,7 @@ from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.inspect.audit.checks import audit
 from hatch_lambda.inspect.audit.facts import collect
 from hatch_lambda.inspect.audit.layout import check_entries, check_unzipped, check_zipped
-from hatch_lambda.inspect.audit.subject import Audit, Subject, VerifyPolicy, read_layers, settle
+from hatch_lambda.inspect.audit.subject import Audit, Subject, Unused, VerifyPolicy, read_layers, settle
 from hatch_lambda.inspect.audit.syntax import check_syntax
 
 if TYPE_CHECKING:
@@ -54,20 +54,35 @@ class Verified(Struct, frozen=True, kw_only=True):
         """Whether nothing was found that keeps it from working."""
         return all(finding.severity is not Severity.ERROR for finding in self.findings)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as a document of plain values."""
-        return {
-            "schema_version": 1,
-            "path": str(self.path),
-            "runtime": self.runtime,
-            "architecture": self.architecture,
-            "files": len(self.tree),
-            "zip_bytes": self.zipped,
-            "unzipped_bytes": self.tree.size,
-            "unzipped_quota_bytes": UNZIPPED_QUOTA,
-            "findings": [finding.to_json() for finding in self.findings],
-            **self.audit.to_json(),
-        }
+    def document(self) -> VerifiedDocument:
+        """Return what ``verify --json`` prints of it."""
+        return VerifiedDocument(
+            path=str(self.path),
+            runtime=self.runtime,
+            architecture=self.architecture,
+            files=len(self.tree),
+            zip_bytes=self.zipped,
+            unzipped_bytes=self.tree.size,
+            findings=self.findings,
+            unused=self.audit.unused,
+            requires=self.audit.requires,
+        )
+
+
+class VerifiedDocument(Struct, frozen=True, kw_only=True):
+    """What ``verify`` found."""
+
+    schema_version: Literal[1] = 1
+    path: str
+    runtime: Annotated[str | None, Meta(description="Null where nothing tells.")]
+    architecture: str | None
+    files: int
+    zip_bytes: Annotated[int | None, Meta(description="Null for a folder.")]
+    unzipped_bytes: int
+    unzipped_quota_bytes: int = UNZIPPED_QUOTA
+    findings: Annotated[tuple[Finding, ...], Meta(description="Errors first.")]
+    unused: Annotated[tuple[Unused, ...], Meta(description="Distributions that no import from the project reaches.")]
+    requires: Annotated[dict[str, tuple[str, ...]], Meta(description="What each distribution requires on the target.")]
 
 
 def verify_package(path: Path, expected: Told, policy: VerifyPolicy, cache: Cache, workspace: Path) -> Verified:

@@ -12,7 +12,8 @@ from hatch_lambda.inspect.report.document import OTHERS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from hatch_lambda.inspect.report.document import Growth, ImportTime, PackagedFile, Report
+    from hatch_lambda.inspect.report.document import Growth, PackagedFile, Report
+    from hatch_lambda.inspect.run.coldstart import Cost
 
 
 # White stands out from each by 4.7 to 1, as WCAG 2.2 asks for at level AA.
@@ -42,9 +43,9 @@ def contents(report: Report, title: str) -> dict[str, Any] | None:
     built = report.package.name is not None
 
     def group(file: PackagedFile) -> str:
-        return file.distribution or ("(project)" if built else file.path.partition("/")[0])
+        return file.owner or ("(project)" if built else file.path.partition("/")[0])
 
-    return _treemap(title, (Leaf(groups=(group(file),), path=file.path, size=file.bytes) for file in report.files))
+    return _treemap(title, (Leaf(groups=(group(file),), path=file.path, size=file.size) for file in report.files))
 
 
 def removed(report: Report) -> dict[str, Any] | None:
@@ -57,10 +58,10 @@ def removed(report: Report) -> dict[str, Any] | None:
     return _treemap("all that was removed", leaves)
 
 
-def imports(times: Sequence[ImportTime]) -> dict[str, Any] | None:
+def imports(times: Sequence[Cost]) -> dict[str, Any] | None:
     """Draw how long each distribution's modules take, most first; None where nothing was measured."""
     shown, rest = times[:_LONGEST_BARS], times[_LONGEST_BARS:]
-    rows = [(time.name, time.self_ms) for time in shown]
+    rows = [(time.owner, time.self_ms) for time in shown]
     if rest:
         rows.append((f"{len(rest)} others", sum(time.self_ms for time in rest)))
     return _bars([name for name, _ in rows], [ms for _, ms in rows], [f"{ms:.0f} ms" for _, ms in rows])

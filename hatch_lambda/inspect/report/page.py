@@ -164,7 +164,7 @@ def _cards(report: Report) -> str:
         _card("Files", f"{facts.files:,}", note=f"of {len(report.distributions)} distributions"),
     ]
     if report.stages:
-        before = report.stages[0].bytes
+        before = report.stages[0].size
         share = f"{saved * _PERCENT / before:.0f} % of {size(before)}" if saved else "nothing to take"
         cards.append(_card("Removed", size(saved), note=share))
     return "".join(cards)
@@ -194,7 +194,7 @@ def _findings(report: Report) -> str:
 
 def _stages(report: Report) -> str:
     rows = [
-        [(escaped(stage.name), stage.name), (f"{stage.files:,}", stage.files), (size(stage.bytes), stage.bytes)]
+        [(escaped(stage.name), stage.name), (f"{stage.files:,}", stage.files), (size(stage.size), stage.size)]
         for stage in report.stages
     ]
     return table(["Stage", "Files", "Size"], rows)
@@ -246,7 +246,7 @@ def _imports(report: Report) -> str:
             ["Distribution", "Own, ms", "Cumulative, ms"],
             [
                 [
-                    (escaped(time.name), time.name),
+                    (escaped(time.owner), time.owner),
                     (f"{time.self_ms:.1f}", time.self_ms),
                     (f"{time.cumulative_ms:.1f}", time.cumulative_ms),
                 ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from hatch_lambda.core.model import Finding
     from hatch_lambda.inspect.audit.verify import Verified
-    from hatch_lambda.inspect.package import Package, Slimmed
+    from hatch_lambda.inspect.package import Package, Result, SlimmedFolder
 
 
 _Row = TypeVar("_Row")
@@ -86,7 +86,7 @@ def summary_line(package: Package) -> str:
     )
 
 
-def tables(result: Slimmed, *, width: int | None, everything: bool) -> Iterator[list[str]]:
+def tables(result: Result, *, width: int | None, everything: bool) -> Iterator[list[str]]:
     """Yield the tables of a result, each as its lines with the heading first.
 
     With *everything* no row is left out. What bytecode changes is told by the stages alone.
@@ -94,20 +94,20 @@ def tables(result: Slimmed, *, width: int | None, everything: bool) -> Iterator[
     stages = [(stage.name, f"{stage.files}", size(stage.size), f"{stage.seconds:.2f}") for stage in result.stages]
     yield list(table([("stage", "files", "size", "seconds"), *stages], width))
     adding = {change.rule for change in result.changes if change.stage is Stage.BYTECODE}
-    if rules := [row for row in result.by_rule() if row[0] not in adding]:
-        rows = [(name, f"{files}", size(saved)) for name, files, saved in _shown(rules, everything=everything)]
+    if rules := [rule for rule in result.rules if rule.name not in adding]:
+        rows = [(rule.name, f"{rule.files}", size(rule.saved)) for rule in _shown(rules, everything=everything)]
         if rest := rules[len(rows) :]:
-            more = sum(files for _, files, _ in rest), sum(saved for _, _, saved in rest)
+            more = sum(rule.files for rule in rest), sum(rule.saved for rule in rest)
             rows.append((_others(rest, "rule"), f"{more[0]}", size(more[1])))
         yield list(table([("rule", "files", "saved"), *rows], width))
-    if distributions := result.distributions():
-        lines = [(name, size(amount)) for name, amount in _shown(distributions, everything=everything)]
+    if distributions := result.distributions:
+        lines = [(one.name, size(one.size)) for one in _shown(distributions, everything=everything)]
         if left := distributions[len(lines) :]:
-            lines.append((_others(left, "distribution"), size(sum(amount for _, amount in left))))
+            lines.append((_others(left, "distribution"), size(sum(one.size for one in left))))
         yield list(table([("distribution", "size"), *lines], width))
 
 
-def slimmed_facts(result: Slimmed, *, width: int | None) -> list[str]:
+def slimmed_facts(result: SlimmedFolder, *, width: int | None) -> list[str]:
     """Return the lines that say what a slimmed folder is for and how large it is."""
     return list(facts([("target", _target(result)), ("unzipped", _unzipped(result))], width))
 
@@ -136,12 +136,12 @@ def _others(rest: Sequence[object], noun: str) -> str:
     return f"{len(rest)} other {noun}s (-v)"
 
 
-def _target(result: Slimmed) -> str:
+def _target(result: Result) -> str:
     names = [name for name in (result.runtime, result.architecture) if name is not None]
     return " on ".join(names) or "any, as far as the wheels tell"
 
 
-def _unzipped(result: Slimmed) -> str:
+def _unzipped(result: Result) -> str:
     return _against(result.unzipped, UNZIPPED_QUOTA, "Lambda's limit")
 
 

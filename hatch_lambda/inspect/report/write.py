@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from hatch_lambda.config.target import Architecture, Target, Told, runtimes
 from hatch_lambda.core.cache import Cache
-from hatch_lambda.core.codec import JSON_LIMIT, Document, from_json
+from hatch_lambda.core.codec import JSON_LIMIT, Document, from_json, to_json
 from hatch_lambda.core.files import open_regular
 from hatch_lambda.errors import ConfigurationError, MissingToolError, machine_errors
 from hatch_lambda.stages.archive.read import unpack
@@ -37,7 +37,7 @@ _SIGNS = {
 _LONGEST = 1 << 26
 
 
-class Written(Struct, frozen=True, kw_only=True):
+class ReportFiles(Struct, frozen=True, kw_only=True):
     """A report, and the files that hold it."""
 
     report: Report
@@ -66,7 +66,7 @@ def write_report(
     previous: Path | None = None,
     coldstart: Path | None = None,
     epoch: int | None = None,
-) -> Written:
+) -> ReportFiles:
     """Write the report of a zip, or of a package that was just built, to *folder*.
 
     It compares the package with that of the report *previous*, or of the one that is in *folder* already. Each
@@ -77,8 +77,7 @@ def write_report(
     from hatch_lambda.inspect.audit.verify import verify_package as audit_package
 
     require_extra()
-    from hatch_lambda.inspect.report.document import encode
-    from hatch_lambda.inspect.report.facts import import_times, report_of
+    from hatch_lambda.inspect.report.document import import_times, report_of
     from hatch_lambda.inspect.report.inventory import take_inventory
     from hatch_lambda.inspect.report.page import page
     from hatch_lambda.inspect.report.sbom import sbom
@@ -107,12 +106,12 @@ def write_report(
             previous=earlier,
         )
     contents = {
-        DOCUMENT: encode(report),
+        DOCUMENT: to_json(report, indent=1),
         PAGE: page(report),
         SBOM: sbom(report, inventory, _wheels(made), _environment(target), epoch),
     }
     _write(folder, contents)
-    return Written(report=report, document=folder / DOCUMENT, page=folder / PAGE, sbom=folder / SBOM)
+    return ReportFiles(report=report, document=folder / DOCUMENT, page=folder / PAGE, sbom=folder / SBOM)
 
 
 def _read(path: Path, *, must_exist: bool) -> Report | None:

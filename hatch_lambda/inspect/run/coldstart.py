@@ -8,9 +8,9 @@ import re
 import statistics
 from collections import defaultdict
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from hatch_lambda.core.process import Child
@@ -52,37 +52,44 @@ os._exit(0)
 """
 
 
+class Cost(Struct, frozen=True, kw_only=True, rename={"owner": "of"}):
+    """What the imports of a distribution take."""
+
+    owner: str
+    self_ms: float
+    cumulative_ms: Annotated[float, Meta(description="With what these modules import of other distributions.")]
+
+
 class Start(Struct, frozen=True, kw_only=True):
     """What the start of a package takes."""
 
     name: str
-    zip_size: int
-    unzipped: int
-    init: tuple[float, ...]
-    """Seconds from the start of the interpreter to the wish for an event, of each process."""
-    imports: tuple[Cost, ...]
-    opened: int
-    """Files that were opened, shared objects among them."""
+    init_ms: Annotated[
+        tuple[float, ...],
+        Meta(description="From the start of the interpreter to the wish for an event, of each process."),
+    ]
+    median_init_ms: float
+    files_opened: Annotated[int, Meta(description="Shared objects among them.")]
     modules: int
-    compiled: int
-    """Modules for which there is no bytecode, so that each start compiles them anew."""
-    peak: int | None
-
-    @property
-    def median(self) -> float:
-        """The median of the starts, in seconds."""
-        return statistics.median(self.init)
+    modules_without_bytecode: Annotated[int, Meta(description="Each start compiles them again.")]
+    peak_memory_bytes: Annotated[int | None, Meta(description="Null where the system does not tell.")]
+    unzipped_bytes: int
+    zip_bytes: int
+    imports: Annotated[tuple[Cost, ...], Meta(description="By distribution, most first.")]
 
 
-class ColdStart(Struct, frozen=True, kw_only=True):
+class ColdStart(Struct, frozen=True, kw_only=True, rename={"starts": "packages"}):
     """What was measured of one package, or of two in turn."""
 
+    schema_version: Literal[1] = 1
     runtime: str
     architecture: str
-    starts: tuple[Start, ...]
-    """Of the package, and of the baseline if there is one."""
-    cold: bool
-    """Whether the page cache was emptied of the packages' files before each start."""
+    page_cache_dropped: Annotated[
+        bool, Meta(description="Whether the page cache was emptied of the packages' files before each start.")
+    ]
+    starts: Annotated[
+        tuple[Start, ...], Meta(min_length=1, description="The package, and the baseline if there is one.")
+    ]
     advice: tuple[str, ...]
 
 
@@ -146,14 +153,17 @@ class _Subject:
         imported = [name for name in modules(imports) if (stem := name.replace(".", "/")) and _is_source(stem, paths)]
         start = Start(
             name=self.name,
-            zip_size=self.trial.package.stat().st_size,
-            unzipped=self.place.tree.size,
-            init=tuple(self.init),
-            imports=tuple(costs(imports, owners)),
-            opened=opened,
+            init_ms=tuple(map(_in_ms, self.init)),
+            median_init_ms=_in_ms(statistics.median(self.init)),
+            files_opened=opened,
             modules=len(imported),
-            compiled=sum(not _has_bytecode(name, paths, self.trial.function.runtime) for name in imported),
-            peak=self.peak,
+            modules_without_bytecode=sum(
+                not _has_bytecode(name, paths, self.trial.function.runtime) for name in imported
+            ),
+            peak_memory_bytes=self.peak,
+            unzipped_bytes=self.place.tree.size,
+            zip_bytes=self.trial.package.stat().st_size,
+            imports=tuple(costs(imports, owners)),
         )
         return start, imports
 
@@ -192,7 +202,7 @@ def measure(
         runtime=first.target.runtime.name,
         architecture=first.architecture.value,
         starts=tuple(start for start, _ in described),
-        cold=cold,
+        page_cache_dropped=cold,
         advice=advice,
     )
 
@@ -233,15 +243,6 @@ class Import(Struct):
     inner: list[Import] = field(default_factory=list)
 
 
-class Cost(Struct, frozen=True, kw_only=True):
-    """What the imports of a distribution take."""
-
-    owner: str
-    own: float
-    total: float
-    """With what these modules import of other distributions."""
-
-
 def read_imports(text: str) -> list[Import]:
     """Return the outermost imports that *text* tells of, each with those inside it."""
     waiting: dict[int, list[Import]] = {}
@@ -269,8 +270,11 @@ def costs(imports: Iterable[Import], owners: Mapping[str, str]) -> list[Cost]:
     for item in imports:
         visit(item, frozenset())
     return sorted(
-        (Cost(owner=owner, own=seconds, total=total[owner]) for owner, seconds in own.items()),
-        key=lambda cost: (-cost.own, cost.owner),
+        (
+            Cost(owner=owner, self_ms=_in_ms(seconds), cumulative_ms=_in_ms(total[owner]))
+            for owner, seconds in own.items()
+        ),
+        key=lambda cost: (-cost.self_ms, cost.owner),
     )
 
 
@@ -325,12 +329,12 @@ _PERCENT = 100
 
 def give_advice(start: Start, imports: Sequence[Import], tree: Tree, owners: Mapping[str, str]) -> Iterator[str]:
     """Yield what to do about the slow parts of *start*, most certain first."""
-    if start.compiled:
+    if start.modules_without_bytecode:
         yield (
-            f"{start.compiled} of {start.modules} imported modules have no bytecode, so every cold start compiles them:"
-            ' bytecode = "include" in [tool.lambda-slim]'
+            f"{start.modules_without_bytecode} of {start.modules} imported modules have no bytecode, so every"
+            ' cold start compiles them: bytecode = "include" in [tool.lambda-slim]'
         )
-    total = sum(cost.own for cost in start.imports)
+    total = sum(cost.self_ms for cost in start.imports) / 1000
     unused = _unused(tree, owners)
     for item in _outermost_of_others(imports, owners):
         owner = owner_of(item.module, owners)
@@ -376,6 +380,10 @@ def _unused(tree: Tree, owners: Mapping[str, str]) -> dict[str, list[str]]:
                     if (alias.asname or alias.name.partition(".")[0]) not in used:
                         found.setdefault(alias.name.partition(".")[0], []).append(f"{file.path}:{node.lineno}")
     return found
+
+
+def _in_ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
 
 
 def _ms(seconds: float) -> str:

@@ -13,6 +13,7 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hatch_lambda.core.codec import parse_json
 from hatch_lambda.core.process import Child
@@ -104,6 +105,29 @@ class Invocation(Struct, frozen=True, kw_only=True):
     """None where the function had been started for an earlier event."""
     peak: int | None
     """Bytes that its process had in memory at most; None where the system does not tell."""
+    log: str = ""
+    """What the function and Lambda wrote meanwhile."""
+
+    @property
+    def response(self) -> Any:
+        """The payload as a value, or as text where it is not JSON; None where it describes an error."""
+        if self.error is not None:
+            return None
+        text = self.payload.decode("utf-8", "replace")
+        try:
+            return json.loads(text, parse_constant=lambda _: None)  # NaN, which JSON does not have
+        except ValueError:  # a handler may stream what is no JSON
+            return text
+
+    @property
+    def duration_ms(self) -> float:
+        """Milliseconds from the event to the response."""
+        return round(self.seconds * 1000, 2)
+
+    @property
+    def init_duration_ms(self) -> float | None:
+        """Milliseconds of the start; None where the function had been started for an earlier event."""
+        return None if self.init_seconds is None else round(self.init_seconds * 1000, 2)
 
     def report(self, memory: int) -> str:
         """Return the line with which Lambda ends the log of an invocation of a function with *memory* megabytes."""
@@ -126,7 +150,8 @@ class Environment:
     def __init__(self, function: Function, place: Place, tell: Callable[[str], None]) -> None:
         self._function = function
         self._place = place
-        self._tell = tell
+        self._hears = tell
+        self._log: list[str] = []
         self._running: Running | None = None
         self._decoder = getincrementaldecoder("utf-8")("replace")
 
@@ -170,7 +195,12 @@ class Environment:
             peak=running.peak,
         )
         self._tell(f"END RequestId: {identifier}\n{done.report(self._function.memory)}\n")
-        return done
+        told, self._log = self._log, []
+        return replace(done, log="".join(told))
+
+    def _tell(self, text: str) -> None:
+        self._log.append(text)
+        self._hears(text)
 
     def _hear(self, chunk: bytes) -> None:
         # awslambdaric writes a stack as one line, for a log that makes an event of each.

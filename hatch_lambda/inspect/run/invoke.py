@@ -6,15 +6,15 @@ import codecs
 import re
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from hatch_lambda.config.target import Architecture, Target, Told, runtimes
-from hatch_lambda.core.codec import JSON_LIMIT, Document, DocumentError, parse_json
+from hatch_lambda.core.codec import JSON_LIMIT, Document, DocumentError, parse_json, view
 from hatch_lambda.errors import ConfigurationError, MissingToolError
-from hatch_lambda.inspect.run.function import Environment, Invocation
+from hatch_lambda.inspect.run.function import Environment, FunctionError, Invocation
 from hatch_lambda.inspect.run.lambda_root import Place, laid_out, obstacle
 from hatch_lambda.inspect.run.machine import Host, find_runner, put_client
 from hatch_lambda.inspect.run.runtime_api import LARGEST_REQUEST
@@ -64,6 +64,35 @@ class Invoked(Struct, frozen=True, kw_only=True):
     def failed(self) -> tuple[Invocation, ...]:
         """The invocations that ended in an error."""
         return tuple(done for done in self.invocations if done.error is not None)
+
+    def document(self) -> InvokedDocument:
+        """Return what ``invoke --json`` prints of it."""
+        return view(self, InvokedDocument)
+
+
+class InvocationDocument(Struct, frozen=True, kw_only=True, rename={"peak": "peak_memory_bytes"}):
+    """What became of one event."""
+
+    request_id: str
+    response: Annotated[Any, Meta(description="Text where it is not JSON; null where there was an error.")]
+    error: FunctionError | None
+    duration_ms: float
+    init_duration_ms: Annotated[float | None, Meta(description="Null where it had been started for an earlier event.")]
+    peak: Annotated[int | None, Meta(description="Null where the system does not tell.")]
+    log: str
+
+
+class InvokedDocument(Struct, frozen=True, kw_only=True, rename={"memory": "memory_mb"}):
+    """What ``invoke`` came to."""
+
+    schema_version: Literal[1] = 1
+    runtime: str
+    architecture: str
+    memory: int
+    sandbox: bool
+    why_no_sandbox: str | None
+    emulated: bool
+    invocations: list[InvocationDocument]
 
 
 def tell(package: Path) -> Told:

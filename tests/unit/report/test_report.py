@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from hatch_lambda.core.codec import to_json
 from hatch_lambda.core.model import Change, File, Finding, Severity, Stage, StageResult, Tree
 from hatch_lambda.core.text import size
-from hatch_lambda.inspect.package import Package, Slimmed
+from hatch_lambda.inspect.package import DistributionSize, Package, RuleSaving, SlimmedFolder
 from hatch_lambda.inspect.report.words import finding_lines, summary_line
 
 
@@ -51,18 +52,26 @@ PACKAGE = Package(
 )
 
 
+def as_printed(document):
+    return msgspec.json.decode(to_json(document))
+
+
 def test_distributions_come_largest_first_and_add_up_to_the_package():
-    distributions = Slimmed(**SLIMMED).distributions()
-    assert distributions == [("two", 20), ("one", 15), ("(project)", 1)]
-    assert sum(amount for _, amount in distributions) == TREE.size
+    distributions = PACKAGE.distributions
+    assert distributions == [
+        DistributionSize("two", 20),
+        DistributionSize("one", 15),
+        DistributionSize("(project)", 1),
+    ]
+    assert sum(one.size for one in distributions) == TREE.size
 
 
 def test_rules_come_with_what_they_saved_most_first():
-    assert Slimmed(**SLIMMED).by_rule() == [("large", 2, 61), ("small", 1, 5)]
+    assert PACKAGE.rules == [RuleSaving("large", 2, 61), RuleSaving("small", 1, 5)]
 
 
 def test_the_document_is_json_with_every_fact():
-    document = json.loads(json.dumps(PACKAGE.to_json()))
+    document = as_printed(PACKAGE.document())
     assert document["schema_version"] == 1
     assert (document["zip"], document["zip_bytes"]) == (str(Path("dist/app.zip")), 61_234_567)
     assert (document["runtime"], document["architecture"]) == ("python3.13", "arm64")
@@ -85,18 +94,21 @@ def test_the_document_is_json_with_every_fact():
         "reason": "because",
         "bytes_before": 100,
         "bytes_after": 40,
+        "distribution": None,
     }
 
 
 def test_a_slimmed_folder_has_the_same_document_without_a_zip():
-    whole, slimmed = PACKAGE.to_json(), Slimmed(**SLIMMED).to_json()
+    folder = SlimmedFolder(**SLIMMED, directory=Path("lib"), dry_run=True)
+    whole, slimmed = as_printed(PACKAGE.document()), as_printed(folder.document())
+    assert (slimmed.pop("directory"), slimmed.pop("dry_run")) == ("lib", True)
     assert slimmed.items() <= whole.items()
     assert not {"zip", "sha256"} & set(slimmed)
 
 
 def test_the_digest_is_also_given_as_lambda_gives_it():
     assert base64.b64decode(PACKAGE.code_sha256) == hashlib.sha256(b"zip").digest()
-    assert PACKAGE.to_json()["code_sha256"] == PACKAGE.code_sha256
+    assert as_printed(PACKAGE.document())["code_sha256"] == PACKAGE.code_sha256
 
 
 @pytest.mark.parametrize(
