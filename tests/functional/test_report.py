@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections import Counter
+from html.parser import HTMLParser
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -20,7 +22,7 @@ from tests.functional.documents import fits
 from tests.functional.wheels import make_project, make_wheel
 from tests.unit.elf.builder import shared_object
 
-HOSTILE = "</script><script>alert(1)</script><b>&.py"
+HOSTILE = "</script><script>alert(1)</script><b onclick='alert(2)'>&`\" hacked=\"{{ 7 * 7 }}{% raw %}"
 NESTED = {
     "bomFormat": "CycloneDX",
     "specVersion": "1.5",
@@ -246,18 +248,42 @@ def test_it_tells_what_an_audit_of_the_zip_finds(tmp_path):
     assert {code for code, _ in told} >= {"HL108", "HL119"}
 
 
+class Elements(HTMLParser):
+    """What a browser makes of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.attributes, self.policies, self.text = Counter(), set(), [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags[tag] += 1
+        self.attributes |= {name for name, _ in attrs}
+        self.policies += [value for name, value in attrs if name == "content" and "script-src" in value]
+
+    def handle_data(self, data):
+        self.text += data if self.lasttag != "script" else ""
+
+
 def test_a_hostile_name_is_only_a_name(tmp_path):
     """Neither markup nor a script may come out of a package."""
-    hostile = {
-        HOSTILE: "1",
-        f"{HOSTILE}-1.dist-info/METADATA": f"Name: {HOSTILE}\nVersion: 1{HOSTILE}\nLicense: {HOSTILE}\n",
-    }
-    api.write_report(make_zip(tmp_path / "a.zip", hostile), tmp_path / "report")
+    (tmp_path / "times.json").write_bytes(cold_start((HOSTILE, 20.0)))
+    for number in range(2):
+        hostile = {
+            f"{HOSTILE}/{HOSTILE}.py": "1" * number,
+            f"{HOSTILE}/m.cpython-313-darwin.so": b"\xcf\xfa\xed\xfe",
+            f"{HOSTILE}-1.dist-info/METADATA": f"Name: {HOSTILE}\nVersion: {number}{HOSTILE}\nLicense: {HOSTILE}\n",
+        }
+        made = make_zip(tmp_path / f"a-{HOSTILE.replace('/', '')}.zip", hostile)
+        api.write_report(made, tmp_path / "report", coldstart=tmp_path / "times.json")
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
-    assert "<script>alert" not in page
-    assert page.count("</script>") == 3
-    assert "script-src 'sha256-" in page
+    seen = Elements(page)
+    assert seen.tags["script"] == 3
+    assert not {"b", "img"} & set(seen.tags)
+    assert not {"onclick", "hacked"} & seen.attributes
+    assert [policy.count("'sha256-") for policy in seen.policies] == [2]
+    assert all(part in seen.text for part in ("alert(1)", "alert(2)", "{{ 7 * 7 }}{% raw %}"))
     text = (tmp_path / "report" / "sbom.cdx.json").read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
 
@@ -330,7 +356,7 @@ def test_a_zip_that_nobody_should_trust_is_one_clear_line(damage, message, tmp_p
     assert not (tmp_path / "report").exists()
 
 
-@pytest.mark.parametrize("missing", ["plotly", "cyclonedx"])
+@pytest.mark.parametrize("missing", ["plotly", "cyclonedx", "jinja2"])
 def test_without_the_extra_it_says_how_to_get_it_before_anything_is_built(missing, tmp_path, monkeypatch):
     """A minute's build must not be thrown away for it."""
     monkeypatch.setitem(sys.modules, missing, None)

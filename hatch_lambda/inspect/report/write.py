@@ -50,6 +50,7 @@ def require_extra() -> None:
     """Raise MissingToolError unless all is installed that a report needs."""
     try:
         import cyclonedx  # noqa: F401
+        import jinja2  # noqa: F401
         import plotly  # noqa: F401
     except ImportError as error:
         raise MissingToolError(
