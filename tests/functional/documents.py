@@ -9,7 +9,7 @@ import jsonschema
 import msgspec
 from click.testing import CliRunner
 
-from hatch_lambda.cli import hatch_lambda
+from hatch_lambda.cli.commands import hatch_lambda
 from hatch_lambda.cli.schema import kinds
 from hatch_lambda.core.codec import from_json, to_json
 

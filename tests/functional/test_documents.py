@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from hatch_lambda.cli import COMMANDS, hatch_lambda
+from hatch_lambda.cli.commands import COMMANDS, hatch_lambda
 from hatch_lambda.cli.schema import DOCUMENTS
 from hatch_lambda.core.codec import to_json
 from hatch_lambda.inspect.run.function import FunctionError, Invocation

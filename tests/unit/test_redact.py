@@ -99,7 +99,7 @@ def test_no_error_and_no_finding_holds_a_secret():
     error = HatchLambdaError("https://u:hunter3@h.invalid/: hunter2", hint="mend https://h.invalid/?sig=hunter3")
     finding = Finding(code="HL001", severity=Severity.NOTE, message="KeyError: hunter2", hint="not hunter2")
     assert "hunter" not in f"{error}{error.args}{error.message}{error.hint}"
-    assert "hunter" not in str(finding.to_json())
+    assert "hunter" not in str(finding)
 
 
 def test_what_others_get_of_an_address_works_without_the_secret():
