@@ -18,7 +18,7 @@ import pytest
 
 from hatch_lambda import api
 from tests.functional.wheels import make_project, make_wheel
-from tests.unit.elf.builder import shared_object
+from tests.support.elf import shared_object
 
 
 def content(seed, size=60_000):

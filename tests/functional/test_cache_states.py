@@ -36,7 +36,7 @@ from hatch_lambda.stages.archive.zipformat import Entry, Timestamp, central_head
 from hatch_lambda.stages.locks import read as reading
 from tests.functional.sources import make_sdist
 from tests.functional.wheels import make_project, make_wheel, pylock
-from tests.unit.elf.builder import shared_object
+from tests.support.elf import shared_object
 
 KINDS = ("audits", "digests", "known", "parts", "program", "recent", "sections", "selections", "streams")
 LOWEST = Timestamp.of(None)

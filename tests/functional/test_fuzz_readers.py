@@ -24,7 +24,7 @@ from hatch_lambda.inspect.audit.facts import collect
 from hatch_lambda.pipeline.dependencies import Part
 from hatch_lambda.stages.archive.section import Section
 from hatch_lambda.stages.locks.formats.requirements import parse_file
-from tests.unit.elf.builder import shared_object
+from tests.support.elf import shared_object
 
 TARGET = Target(runtime=runtimes()["python3.13"], architecture=Architecture.X86_64)
 WORDS = names.Words(["pkg", "lib"])

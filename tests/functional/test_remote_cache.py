@@ -19,7 +19,7 @@ from hatch_lambda.core.cache import digest
 from hatch_lambda.errors import MissingToolError
 from tests.functional.buckets import ACCESS_KEY, SECRET_KEY, closed_port, environment, serving
 from tests.functional.wheels import make_project, make_wheel
-from tests.unit.elf.builder import shared_object
+from tests.support.elf import shared_object
 
 pytest.importorskip("obstore")
 pytest.importorskip("moto")

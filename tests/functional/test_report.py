@@ -20,7 +20,7 @@ from hatch_lambda.errors import ConfigurationError, HatchLambdaError, MissingToo
 from tests.functional.coldstart import cold_start
 from tests.functional.documents import fits
 from tests.functional.wheels import make_project, make_wheel
-from tests.unit.elf.builder import shared_object
+from tests.support.elf import shared_object
 
 HOSTILE = "</script><script>alert(1)</script><b onclick='alert(2)'>&`\" hacked=\"{{ 7 * 7 }}{% raw %}"
 NESTED = {

@@ -17,7 +17,7 @@ from hatch_lambda import api
 from hatch_lambda.errors import ArchiveError, HatchLambdaError
 from tests.functional.faults import Killed, faults, fill_disk, interrupt, kill
 from tests.functional.wheels import make_wheel
-from tests.unit.elf.builder import shared_object
+from tests.support.elf import shared_object
 
 TAG = "cp313-cp313-manylinux_2_17_x86_64"
 ASKING = "import importlib.metadata\n\n\ndef owners():\n    return importlib.metadata.packages_distributions()\n"

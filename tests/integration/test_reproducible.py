@@ -17,7 +17,7 @@ import pytest
 
 from tests.functional.wheels import make_project, make_wheel
 from tests.integration.conftest import REPOSITORY, Shell, interpreter, uv_executable
-from tests.unit.elf.builder import shared_object
+from tests.support.elf import shared_object
 
 NOBODY = 65534
 

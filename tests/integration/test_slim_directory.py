@@ -13,7 +13,7 @@ import pytest
 
 from tests.functional.wheels import make_project, make_wheel
 from tests.integration.conftest import Shell, run_handler
-from tests.unit.elf.builder import AARCH64, shared_object
+from tests.support.elf import AARCH64, shared_object
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -29,7 +29,7 @@ from hatch_lambda.stages.archive.section import DamagedSectionError, StoredSecti
 from hatch_lambda.stages.archive.write import write, write_section
 from hatch_lambda.stages.archive.zipformat import Timestamp
 
-PYTHONPATH = [str(Path(__file__).parents[3]), *filter(None, sys.path)]
+PYTHONPATH = [str(Path(__file__).parents[4]), *filter(None, sys.path)]
 """For programs that use this module."""
 
 
@@ -139,7 +139,7 @@ def test_modes_dates_and_links_of_the_sources_do_not_matter(bench):
 @pytest.mark.parametrize(("mask", "zone"), [(0o077, "UTC"), (0o000, "Asia/Kolkata")])
 def test_the_process_does_not_matter(bench, mask, zone):
     code = (
-        "import os, sys; from pathlib import Path; from tests.unit.archive.test_writer import Bench;"
+        "import os, sys; from pathlib import Path; from tests.unit.stages.archive.test_write import Bench;"
         "os.umask(int(sys.argv[1])); bench = Bench(Path(sys.argv[2]));"
         "print(bench.write(bench.file('a/b.py'), epoch=1_700_000_000, jobs=3).sha256)"
     )
@@ -389,7 +389,7 @@ import resource, signal, sys
 from pathlib import Path
 from hatch_lambda.errors import ArchiveError
 from hatch_lambda.core.model import File
-from tests.unit.archive.test_writer import Bench
+from tests.unit.stages.archive.test_write import Bench
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 bench = Bench(Path(sys.argv[1]))

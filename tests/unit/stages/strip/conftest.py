@@ -2,7 +2,7 @@
 
 import pytest
 
-from .builder import AARCH64, X86_64, shared_object
+from tests.support.elf import AARCH64, X86_64, shared_object
 
 SHAPES = {
     "x86_64": {"machine": X86_64},

@@ -254,6 +254,6 @@ def test_what_nobody_asks_for_goes_until_somebody_does(package, rule, path, code
 
 def test_every_rule_stands_in_a_test():
     """By its name or by what it removes: a rule that nothing tests would one day remove too much."""
-    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[2].rglob("test_*.py"))
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[3].rglob("test_*.py"))
     missing = [rule.name for rule in all_rules() if f'"{rule.name}"' not in tests]
     assert missing == []

@@ -7,8 +7,7 @@ import pytest
 from hatch_lambda.core.elf.tables import Unstrippable
 from hatch_lambda.stages.strip.prove import prove
 from hatch_lambda.stages.strip.strip import strip
-
-from .builder import ALLOC, NOBITS, PT_LOAD, shared_object, tables
+from tests.support.elf import ALLOC, NOBITS, PT_LOAD, shared_object, tables
 
 ORIGINAL = shared_object(empty_load=True)
 STRIPPED = bytes(strip(ORIGINAL))

@@ -113,7 +113,7 @@ def test_locales_take_along_those_that_they_inherit_from(package):
 )
 def test_the_kept_part_depends_on_what_the_project_asks_for(tmp_path, before, after, same):
     """And on nothing else of the code, so that an edit does not cost the dependencies."""
-    from tests.unit.slimming.conftest import Maker
+    from tests.unit.stages.slim.conftest import Maker
 
     policy = SlimPolicy(data=(("botocore", "auto"),))
     digests = [

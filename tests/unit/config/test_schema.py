@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from hatch_lambda.config.decode import decode
 from hatch_lambda.config.schema import schema, validate_pyproject_schema
 from hatch_lambda.errors import ConfigurationError
-
-from .test_config import GOOD, KEYS
+from tests.unit.config.test_decode import GOOD, KEYS
 
 VALIDATE = fastjsonschema.compile(schema())
 

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from hatch_lambda.core.elf.tables import Unstrippable
 from hatch_lambda.stages.strip.prove import prove
 from hatch_lambda.stages.strip.strip import strip
-
-from .builder import ALLOC, NOBITS, PT_LOAD, RELA, X86_64, Builder, shared_object, tables
+from tests.support.elf import ALLOC, NOBITS, PT_LOAD, RELA, X86_64, Builder, shared_object, tables
 
 SMALL = shared_object(symbols=200)
 SECTIONS = len(tables(SMALL)[2])

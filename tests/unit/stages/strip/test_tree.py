@@ -9,8 +9,7 @@ from hatch_lambda.core.elf.tables import Unstrippable
 from hatch_lambda.core.model import File, Severity, Silent, Stage, Tree
 from hatch_lambda.stages.strip import tree as file_module
 from hatch_lambda.stages.strip.tree import StripPolicy, strip_tree
-
-from .builder import AARCH64, shared_object
+from tests.support.elf import AARCH64, shared_object
 
 SHARED = shared_object()
 POLICY = StripPolicy(enabled=True, exclude=())
