@@ -19,7 +19,7 @@ from msgspec.structs import fields
 from hatch_lambda.errors import HatchLambdaError  # noqa: TC001 - a field of a Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 
 T = TypeVar("T")
@@ -192,13 +192,17 @@ def parse_toml(text: str) -> dict[str, Any]:
     return document
 
 
-def parse_json(content: bytes | str) -> Any:
-    """Parse JSON as RFC 8259 has it, so no NaN. Raises DocumentError."""
+def _no_constant(name: str) -> None:
+    raise DocumentError(f"not valid JSON: {name} is no number")
+
+
+def parse_json(content: bytes | str, constant: Callable[[str], Any] = _no_constant) -> Any:
+    """Parse JSON as RFC 8259 has it. Raises DocumentError, as *constant* does for NaN and infinities by default."""
     import json
 
     text = decode_text(content) if isinstance(content, bytes) else content
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=constant)
     except json.JSONDecodeError as error:
         raise DocumentError(f"not valid JSON: {error}") from error
     except RecursionError as error:
@@ -207,10 +211,6 @@ def parse_json(content: bytes | str) -> Any:
         raise
     except ValueError as error:  # as for TOML
         raise DocumentError("not valid JSON: an integer has thousands of digits") from error
-
-
-def _no_constant(name: str) -> None:
-    raise DocumentError(f"not valid JSON: {name} is no number")
 
 
 def refuse_strange_texts(document: object) -> None:

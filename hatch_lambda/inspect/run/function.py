@@ -115,7 +115,7 @@ class Invocation(Struct, frozen=True, kw_only=True):
             return None
         text = self.payload.decode("utf-8", "replace")
         try:
-            return json.loads(text, parse_constant=lambda _: None)  # NaN, which JSON does not have
+            return parse_json(text, constant=lambda _: None)  # NaN, which JSON does not have
         except ValueError:  # a handler may stream what is no JSON
             return text
 
