@@ -28,7 +28,7 @@ from hatch_lambda.pipeline.build import build as build_package
 from hatch_lambda.pipeline.many import Task, build_each, failed
 from hatch_lambda.pipeline.outputs import made_here
 from hatch_lambda.pipeline.policies import verify_policy
-from hatch_lambda.pipeline.request import Source, by_command, context, open_cache, source_date_epoch
+from hatch_lambda.pipeline.request import Source, by_command, open_cache, open_session, source_date_epoch
 from hatch_lambda.pipeline.staging import remove
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def build(
     """
     read = Project.read(Path(project), overrides(settings))
     cache = Cache(root=None) if no_cache else open_cache(os.environ, read, refresh=refresh)
-    return build_package(one_of(read, function), by_command(os.environ), context(os.environ, cache, progress))
+    return build_package(one_of(read, function), by_command(os.environ), open_session(os.environ, cache, progress))
 
 
 def build_all(
@@ -84,7 +84,7 @@ def build_all(
     Of a project that has several functions, each is built, or those of the names *functions*; their labels are
     ``folder:function``. What they have in common is installed, slimmed and compressed once, even with *no_cache*.
     """
-    lent = context(os.environ, Cache(root=None))
+    session = open_session(os.environ, Cache(root=None))
     tasks: list[tuple[str, Task | HatchLambdaError]] = []
     buckets: dict[tuple[str, bool], Bucket] = {}
 
@@ -94,7 +94,7 @@ def build_all(
             cache = shared or open_cache(os.environ, read, refresh=refresh, buckets=buckets)
             for one in functions_of(read, functions):
                 label = f"{project}:{one.function}" if one.function else project
-                yield label, (one, replace(lent, cache=cache))
+                yield label, (one, replace(session, cache=cache))
         except HatchLambdaError as error:
             yield project, error
 
@@ -109,12 +109,12 @@ def build_all(
 
 def build_functions(project: Project, source: Source) -> list[Package]:
     """Build all functions of *project* for a door of Hatch; raise one error for all that failed."""
-    lent = context(os.environ, open_cache(os.environ, project))
+    session = open_session(os.environ, open_cache(os.environ, project))
     functions = functions_of(project)
     if len(functions) == 1:
-        return [build_package(functions[0], source, lent)]
+        return [build_package(functions[0], source, session)]
     labels = [str(function.function) for function in functions]
-    outcomes = list(zip(labels, build_each([(one, lent) for one in functions], source, jobs=cores()), strict=True))
+    outcomes = list(zip(labels, build_each([(one, session) for one in functions], source, jobs=cores()), strict=True))
     if (error := failed(outcomes)) is not None:
         raise error
     return [outcome for _, outcome in outcomes if not isinstance(outcome, HatchLambdaError)]
@@ -142,8 +142,8 @@ def slim(
     from hatch_lambda.pipeline.slim_folder import slim_directory
 
     chosen, expected = _expected(project, overrides(settings))
-    lent = context(os.environ, open_cache(os.environ), progress)
-    return slim_directory(Path(directory), chosen, expected, lent, dry_run=dry_run)
+    session = open_session(os.environ, open_cache(os.environ), progress)
+    return slim_directory(Path(directory), chosen, expected, session, dry_run=dry_run)
 
 
 def explain(
@@ -164,8 +164,8 @@ def explain(
 
     wanted = posixpath.normpath(path.replace(os.sep, "/").strip("/"))
     read = one_of(Project.read(Path(project), overrides(settings)), function)
-    lent = context(os.environ, open_cache(os.environ, read), progress)
-    changes, decisions = plan(read, by_command(os.environ), lent)
+    session = open_session(os.environ, open_cache(os.environ, read), progress)
+    changes, decisions = plan(read, by_command(os.environ), session)
 
     def concerns(name: str) -> bool:
         return wanted in {".", name} or name.startswith(f"{wanted}/")
@@ -186,7 +186,7 @@ def rules(
     from hatch_lambda.pipeline.explain import savings
 
     read = Project.read(Path(project), overrides(settings))
-    return savings(read, Source(), context(os.environ, open_cache(os.environ, read), progress))
+    return savings(read, Source(), open_session(os.environ, open_cache(os.environ, read), progress))
 
 
 def verify_package(

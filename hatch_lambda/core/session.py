@@ -1,4 +1,4 @@
-"""What a door lends to the pipeline: everything that is of the machine and of the moment."""
+"""What a process lends to the pipeline: what is of the machine and of the moment, and of no project."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from hatch_lambda.core.uv import Uv
 
 
-class Context(Struct, frozen=True, kw_only=True, dict=True):
-    """What a door lends to the pipeline: everything that is the machine's and the moment's."""
+class Session(Struct, frozen=True, kw_only=True, dict=True):
+    """Hold what a process lends to the pipeline: what is of the machine and of the moment, and of no project."""
 
     find_uv: Callable[[], Uv]
     cache: Cache
     jobs: int
-    """Threads for stripping and compressing."""
+    """How many threads strip, compile and compress."""
     today: date
     source_date_epoch: int | None
     progress: Progress

@@ -28,13 +28,13 @@ def carried(project: Project, source: Source, folder: Path) -> dict[str, str]:
     """
     from hatch_lambda.stages.locks.pylock import dump, rebase
 
-    context = request.context(os.environ, open_cache(os.environ, project))
+    session = request.open_session(os.environ, open_cache(os.environ, project))
     files: dict[str, str] = {}
     for function in functions_of(project):
         name = lock_policy(function.settings, may_create=False, in_source_tree=True, function=function.function)
         work = folder / (function.function or "project")
         work.mkdir()
-        lock = resolve_lock(function, source, context, work)
+        lock = resolve_lock(function, source, session, work)
         resolved = work / name.resolved_name
         portable = rebase(lock.pylock, lock.path.parent, function.root)
         resolved.write_text(dump(portable), encoding="utf-8")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_lambda.config.project import Project
-    from hatch_lambda.core.session import Context
+    from hatch_lambda.core.session import Session
     from hatch_lambda.inspect.audit.facts import Facts
     from hatch_lambda.inspect.audit.subject import Audit
     from hatch_lambda.pipeline.request import Source
@@ -40,36 +40,36 @@ _OF_THE_ZIP = frozenset({"zip", "import", "invoke"})
 
 
 @machine_errors()
-def build(project: Project, source: Source, context: Context) -> Package:
+def build(project: Project, source: Source, session: Session) -> Package:
     """Build the package of *project*, check it, and only then put it in its place."""
     from hatch_lambda.inspect.audit.subject import settle
 
     try:
-        package = _build(project, source, context)
+        package = _build(project, source, session)
     except DamagedSectionError:
         # Made anew it takes the damaged part's place; and if the cache cannot hold even that, it is done without.
         try:
-            package = _build(project, source, replace(context, cache=replace(context.cache, refresh=True)))
+            package = _build(project, source, replace(session, cache=replace(session.cache, refresh=True)))
         except DamagedSectionError:
-            package = _build(project, source, replace(context, cache=Cache(root=None)))
+            package = _build(project, source, replace(session, cache=Cache(root=None)))
     finally:
-        problems = [*map(_cache_problem, context.cache.settle())]
+        problems = [*map(_cache_problem, session.cache.settle())]
     return replace(package, findings=(*package.findings, *settle(problems, project.settings.verify_ignore)))
 
 
-def _build(project: Project, source: Source, context: Context) -> Package:
+def _build(project: Project, source: Source, session: Session) -> Package:
     from hatch_lambda.inspect.audit import facts
     from hatch_lambda.inspect.audit.layout import check_runtime, check_zipped
 
-    target, timestamp = project.target, Timestamp.of(context.source_date_epoch)
+    target, timestamp = project.target, Timestamp.of(session.source_date_epoch)
     journal = Journal()
-    journal.findings += check_runtime(target.runtime, guessed=project.runtime_was_guessed, today=context.today)
-    with workspace(context.cache.root) as work:
-        run = Run(settings=project.settings, context=context, work=work, journal=journal)
+    journal.findings += check_runtime(target.runtime, guessed=project.runtime_was_guessed, today=session.today)
+    with workspace(session.cache.root) as work:
+        run = Run(settings=project.settings, session=session, work=work, journal=journal)
         taken = take(project, source, timestamp, run)
         own, stored, own_tree, tree = taken.project, taken.dependencies, taken.own_tree, taken.tree
         requests = check_requests(own.tree, taken.dependency_tree, slim_policy(project.settings))
-        audited = _audit(project, taken, facts.collect(own_tree, target.markers), context)
+        audited = _audit(project, taken, facts.collect(own_tree, target.markers), session)
         run.judge([*requests, *audited.findings])
 
         def inspect(package: Path, content_sha256: str) -> None:
@@ -94,7 +94,7 @@ def _build(project: Project, source: Source, context: Context) -> Package:
             with ingredients.packer:
                 made = make(ingredients)
         except DamagedSectionError:
-            drop(context.cache, stored.key)
+            drop(session.cache, stored.key)
             raise
     journal.stages = [
         replace(stage, size=made.main.size) if stage.name in _OF_THE_ZIP else stage for stage in journal.stages
@@ -133,7 +133,7 @@ def _build(project: Project, source: Source, context: Context) -> Package:
     )
 
 
-def _audit(project: Project, taken: Taken, own: Facts, context: Context) -> Audit:
+def _audit(project: Project, taken: Taken, own: Facts, session: Session) -> Audit:
     """Judge the package by what is known of its files, or remember how the same was judged."""
     from hatch_lambda.inspect.audit.checks import audit
     from hatch_lambda.inspect.audit.layout import check_unzipped
@@ -154,13 +154,13 @@ def _audit(project: Project, taken: Taken, own: Facts, context: Context) -> Audi
     files = [(file.path, file.executable, file.distribution) for file in taken.own_tree]
     known = (files, own, project.target, policy, layers)
     key = digest(taken.dependencies.key, to_msgpack(known))
-    audited = from_cache(context.cache.get(_AUDITS, key), Audit)
+    audited = from_cache(session.cache.get(_AUDITS, key), Audit)
     if audited is None:
         audited = audit(subject, policy, layers)
-        context.cache.put(_AUDITS, key, to_msgpack(audited))
+        session.cache.put(_AUDITS, key, to_msgpack(audited))
     more = [
         *check_unzipped(taken.tree, sum(layer.size for layer in layers), nested=policy.nested),
-        *check_syntax(subject, policy.handler, context.cache),
+        *check_syntax(subject, policy.handler, session.cache),
     ]
     return replace(audited, findings=(*audited.findings, *more))
 

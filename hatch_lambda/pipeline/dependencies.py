@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from hatch_lambda.config.project import Project
     from hatch_lambda.core.cache import Cache
-    from hatch_lambda.core.session import Context
+    from hatch_lambda.core.session import Session
     from hatch_lambda.pipeline.request import Source
     from hatch_lambda.pipeline.steps import Run
     from hatch_lambda.stages.archive.zipformat import Timestamp
@@ -59,12 +59,12 @@ if TYPE_CHECKING:
     from hatch_lambda.stages.locks.lock import Lock, LockPolicy
 
 
-def resolve_lock(project: Project, source: Source, context: Context, work: Path) -> Lock:
+def resolve_lock(project: Project, source: Source, session: Session, work: Path) -> Lock:
     """Read the lock of *project*, as far as this door may."""
     from hatch_lambda.stages.locks.read import read
 
-    python = nearby("{}.{}".format(*project.target.runtime.python_version), context.uv, context.cache)
-    return read(locked(project, source), lock_policy_of(project, source), context.uv, work, python)
+    python = nearby("{}.{}".format(*project.target.runtime.python_version), session.uv, session.cache)
+    return read(locked(project, source), lock_policy_of(project, source), session.uv, work, python)
 
 
 _PARTS, _SECTIONS, _KNOWN, _CROWDED, _PROGRAM = "parts", "sections", "known", "crowded", "program"
@@ -388,12 +388,12 @@ def take(project: Project, source: Source, timestamp: Timestamp, run: Run) -> Ta
     """
     from hatch_lambda.stages.install.project import take_project
 
-    run.context.progress.start("install", 0)
+    run.session.progress.start("install", 0)
     with ThreadPoolExecutor(max_workers=2) as pool:
         policy = project_policy(project, source.wheel)
-        building = pool.submit(take_project, project.root, policy, run.context.uv, run.work)
+        building = pool.submit(take_project, project.root, policy, run.session.uv, run.work)
         target = project.target
-        asking = pool.submit(bytecode_options, project.settings, target.runtime, run.context, cwd=project.root)
+        asking = pool.submit(bytecode_options, project.settings, target.runtime, run.session, cwd=project.root)
         chosen = choose(project, source, run)
         run.journal.findings += chosen.choice.findings
         options = asking.result()
@@ -438,10 +438,10 @@ def choose(project: Project, source: Source, run: Run) -> Chosen:
     from hatch_lambda.stages.locks.choice import choose as choose_lock
 
     policy = lock_policy_of(project, source)
-    context = run.context
-    choice = choose_lock(locked(project, source), project.target, policy, context.uv, context.cache, run.work)
+    session = run.session
+    choice = choose_lock(locked(project, source), project.target, policy, session.uv, session.cache, run.work)
     folders = [source for source in choice.sources if source.directory is not None]
-    built = build_folders(folders, _bench(project, run), context.once, jobs=context.jobs) if folders else ()
+    built = build_folders(folders, _bench(project, run), session.once, jobs=session.jobs) if folders else ()
     return Chosen(choice=choice, folders=built)
 
 
@@ -469,8 +469,8 @@ def _bench(project: Project, run: Run) -> Bench:
     return Bench(
         target=project.target,
         policy=build_policy(project),
-        uv=run.context.uv,
-        cache=run.context.cache,
+        uv=run.session.uv,
+        cache=run.session.cache,
         workspace=run.work,
         cwd=project.root,
     )
@@ -553,15 +553,15 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
             policies=(
                 *(build, slim_policy(settings), strip_policy(settings)),
                 self._bytecode and self._bytecode.policy,
-                *(surroundings(build, self.run.context.uv.environment) if self.chosen.choice.sources else ()),
+                *(surroundings(build, self.run.session.uv.environment) if self.chosen.choice.sources else ()),
             ),
             compression=settings.compression,
             timestamp=self.timestamp,
-            tool=tool(self.run.context.cache),
+            tool=tool(self.run.session.cache),
         )
 
     def _dependencies(self) -> StoredPart | None:
-        cache = self.run.context.cache
+        cache = self.run.session.cache
         stored, crowded = self._kept(cache)
         if stored is None and not crowded:
             with making(self._key):
@@ -587,26 +587,26 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
 
         run = replace(self.run, bytecode=self._bytecode, journal=Journal())
         with ThreadPoolExecutor(max_workers=1) as pool:
-            looking = pool.submit(streams, replace(run.context.cache, remote=None), self._key, self.compressed)
+            looking = pool.submit(streams, replace(run.session.cache, remote=None), self._key, self.compressed)
             dependencies = install_dependencies(self.project, self.chosen, run)
         own = self.building.result().tree
         with run.packer(looking.result()) as packer:
             tree = run.slim(dependencies, own, packer)
             if self._is_too_much(tree):
-                note_crowded(run.context.cache, self._key, run.influence(own), tree.size)
+                note_crowded(run.session.cache, self._key, run.influence(own), tree.size)
                 self.compressed.update(packer.finished())
                 return None
             if len(tree):
                 nested = run.settings.shape == "nested"
                 replace(run, journal=Journal()).judge(check_unzipped(tree, nested=nested))
-            run.context.progress.start("compress", tree.size)
+            run.session.progress.start("compress", tree.size)
             with ThreadPoolExecutor(max_workers=1) as pool:
                 reading = pool.submit(collect, tree, self.project.target.markers)
                 section = write_section(tree, run.work / "section", packer, self.timestamp)
                 facts = reading.result()
         run.journal.mark("zip", tree)
         part = Part.of(section, tree, run.journal, facts)
-        return store(run.context.cache, self._key, run.influence(own), part, run.work / "section")
+        return store(run.session.cache, self._key, run.influence(own), part, run.work / "section")
 
     def _is_too_much(self, tree: Tree) -> bool:
         return self.room is not None and tree.size > self.room

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hatch_lambda.config.settings import Settings
     from hatch_lambda.config.target import Runtime
     from hatch_lambda.core.model import Change
-    from hatch_lambda.core.session import Context
+    from hatch_lambda.core.session import Session
     from hatch_lambda.pipeline.request import Source
 
 
@@ -99,16 +99,16 @@ def foresee(decisions: Iterable[Decision], settings: Settings, runtime: Runtime)
 
 
 @machine_errors()
-def plan(project: Project, source: Source, context: Context) -> tuple[list[Change], tuple[Decision, ...]]:
+def plan(project: Project, source: Source, session: Session) -> tuple[list[Change], tuple[Decision, ...]]:
     """Decide about every file of the package of *project*, and build nothing.
 
     Before the decisions come the Changes of the install stage, about which no rule decides.
     """
     from hatch_lambda.stages.install.project import take_project
 
-    with workspace(context.cache.root) as work:
-        run = Run(settings=project.settings, context=context, work=work, journal=Journal())
-        own = take_project(project.root, project_policy(project, source.wheel), context.uv, work)
+    with workspace(session.cache.root) as work:
+        run = Run(settings=project.settings, session=session, work=work, journal=Journal())
+        own = take_project(project.root, project_policy(project, source.wheel), session.uv, work)
         installed = install_dependencies(project, choose(project, source, run), run)
         dependencies = run.decide(installed, own.tree)
         kept, _ = apply_decisions(dependencies)
@@ -135,10 +135,10 @@ class RulesDocument(Struct, frozen=True, kw_only=True):
 
 
 @machine_errors()
-def savings(project: Project, source: Source, context: Context) -> tuple[Saving, ...]:
+def savings(project: Project, source: Source, session: Session) -> tuple[Saving, ...]:
     """Weigh every rule against the dependencies of *project*; builds nothing, and makes no lock."""
     policy = lock_policy(project.settings, may_create=False, in_source_tree=source.in_source_tree)
-    weighed = _weigh(project, source, context) if discover(project, policy) is not None else None
+    weighed = _weigh(project, source, session) if discover(project, policy) is not None else None
     on = {rule.name for rule in slim_policy(project.settings).active_rules}
     return tuple(
         Saving(
@@ -153,15 +153,15 @@ def savings(project: Project, source: Source, context: Context) -> tuple[Saving,
     )
 
 
-def _weigh(project: Project, source: Source, context: Context) -> Counter[str]:
+def _weigh(project: Project, source: Source, session: Session) -> Counter[str]:
     """Count bytes by rule as if all of them were on; of a file that several ask for, the last has it."""
     from hatch_lambda.stages.install.project import take_project
 
     settings = msgspec.structs.replace(project.settings, rules={rule.name: True for rule in all_rules()})
     weights: Counter[str] = Counter()
-    with workspace(context.cache.root) as work:
-        run = Run(settings=settings, context=context, work=work, journal=Journal())
-        own = take_project(project.root, project_policy(project, source.wheel), context.uv, work)
+    with workspace(session.cache.root) as work:
+        run = Run(settings=settings, session=session, work=work, journal=Journal())
+        own = take_project(project.root, project_policy(project, source.wheel), session.uv, work)
         decisions = run.decide(install_dependencies(project, choose(project, source, run), run), own.tree)
         for decision in decisions:
             if not decision.kept:
@@ -173,5 +173,5 @@ def _weigh(project: Project, source: Source, context: Context) -> Counter[str]:
 
 def _stripped(tree: Tree, run: Run, *, realign: bool) -> int:
     policy = replace(strip_policy(run.settings), realign=realign)
-    left, _, _ = strip_tree(tree, policy, run.work, Silent(), jobs=run.context.jobs)
+    left, _, _ = strip_tree(tree, policy, run.work, Silent(), jobs=run.session.jobs)
     return left.size

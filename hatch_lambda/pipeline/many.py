@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_lambda.config.project import Project
-    from hatch_lambda.core.session import Context
+    from hatch_lambda.core.session import Session
     from hatch_lambda.inspect.package import Package
     from hatch_lambda.pipeline.request import Source
 
 
-Task = tuple["Project", "Context"]
+Task = tuple["Project", "Session"]
 
 
 def build_each(
     tasks: Sequence[Task | HatchLambdaError], source: Source, *, jobs: int
 ) -> Iterator[Package | HatchLambdaError]:
-    """Build each project in its context, *jobs* at a time, and yield what came of it, in their order.
+    """Build each project in its session, *jobs* at a time, and yield what came of it, in their order.
 
     A task that failed before it began is handed on. What several have in common is done once: their wheel here,
     their dependencies by the cache.
@@ -41,11 +41,11 @@ def build_each(
         def build_one(task: Task | HatchLambdaError) -> Package | HatchLambdaError:
             if isinstance(task, HatchLambdaError):
                 return task
-            project, context = task
+            project, session = task
             try:
                 with machine_errors():
-                    wheel = source.wheel or wheels.of(project, context)
-                return build_package(project, replace(source, wheel=wheel), context)
+                    wheel = source.wheel or wheels.of(project, session)
+                return build_package(project, replace(source, wheel=wheel), session)
             except HatchLambdaError as error:
                 return error
 
@@ -61,7 +61,7 @@ class _Wheels:
         self._locks = {root: threading.Lock() for root in roots if roots.count(root) > 1}
         self._built: dict[Path, Path] = {}
 
-    def of(self, project: Project, context: Context) -> Path | None:
+    def of(self, project: Project, session: Session) -> Path | None:
         """Return the wheel; None where nobody shares it."""
         from hatch_lambda.stages.install.wheel import build_wheel
 
@@ -71,7 +71,7 @@ class _Wheels:
             if project.root not in self._built:
                 folder = self._work / str(len(self._built))
                 folder.mkdir(exist_ok=True)
-                self._built[project.root] = build_wheel(project.root, context.uv, folder)
+                self._built[project.root] = build_wheel(project.root, session.uv, folder)
             return self._built[project.root]
 
 

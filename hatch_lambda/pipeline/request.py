@@ -15,7 +15,7 @@ from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.files import strangers_in
 from hatch_lambda.core.model import Progress, Silent
 from hatch_lambda.core.parallel import cores
-from hatch_lambda.core.session import Context
+from hatch_lambda.core.session import Session
 from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.errors.secrets import hide_environment
@@ -49,10 +49,10 @@ _NO = frozenset({"", "0", "false", "f", "no", "n", "off"})
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
-def context(environment: Mapping[str, str], cache: Cache, progress: Progress | None = None) -> Context:
+def open_session(environment: Mapping[str, str], cache: Cache, progress: Progress | None = None) -> Session:
     """Return what the pipeline has to know about this process."""
     hide_environment(environment)
-    return Context(
+    return Session(
         find_uv=partial(Uv.find, environment),
         cache=cache,
         jobs=cores(),

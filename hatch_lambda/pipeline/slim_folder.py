@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from hatch_lambda.config.settings import Settings
     from hatch_lambda.config.target import Told
     from hatch_lambda.core.model import File
-    from hatch_lambda.core.session import Context
+    from hatch_lambda.core.session import Session
 
 
 @machine_errors()
 def slim_directory(
-    folder: Path, settings: Settings, expected: Told, context: Context, *, dry_run: bool
+    folder: Path, settings: Settings, expected: Told, session: Session, *, dry_run: bool
 ) -> SlimmedFolder:
     """Slim and strip, in place, what ``pip install --target`` or ``uv pip install --target`` put into *folder*.
 
@@ -43,11 +43,11 @@ def slim_directory(
     request = digest(settings, expected)
     files: list[File] = []
     targets: list[Told] = []
-    with workspace(context.cache.root) as work:
+    with workspace(session.cache.root) as work:
         require_target(folder)
         earlier = None if dry_run else finish(folder)
         is_done = earlier is not None and earlier.undisturbed and earlier.note.request == request
-        run = Run(settings=settings, context=context, work=work, journal=Journal())
+        run = Run(settings=settings, session=session, work=work, journal=Journal())
         journal = run.journal
         sites = site_folders(folder, known=earlier is not None)
         for number, site in enumerate(sites):
@@ -112,7 +112,7 @@ def _slim_site(site: Path, folder: Path, tree: Tree, target: Told, run: Run) -> 
     """Slim and strip the *tree* that lies in *site*, and keep there what tells the target."""
     from hatch_lambda.core.dist_info import telling_tags
 
-    made = for_folder(run.settings, target.runtime, run.context, site, folder)
+    made = for_folder(run.settings, target.runtime, run.session, site, folder)
     return replace(run, bytecode=made, telling=telling_tags(tree)).slim(tree, Tree(()))
 
 

@@ -58,7 +58,7 @@ def smoke_test(package: Path, content_sha256: str, project: Project, run: Run, t
     events = _events(project) if mode == "invoke" else {}
     if mode == "invoke" and not events:
         return [not_tried("there are no verify-events", Severity.WARNING)]
-    host = Host(uv=run.context.uv, cache=run.context.cache, work=run.work / "smoke")
+    host = Host(uv=run.session.uv, cache=run.session.cache, work=run.work / "smoke")
     host.work.mkdir()
     problem, version = obstacle(project.target), project.target.runtime.version
     may_download = mode is not None and problem is None
@@ -79,13 +79,13 @@ def smoke_test(package: Path, content_sha256: str, project: Project, run: Run, t
         interpreter,
         __version__,
     )
-    found = from_cache(run.context.cache.get(_KIND, key), list[Finding])
+    found = from_cache(run.session.cache.get(_KIND, key), list[Finding])
     stage = "invoke" if events else "import"
     if found is None:
-        run.context.progress.start(stage, 0)
+        run.session.progress.start(stage, 0)
         found = _run(package, project, host, events, run.journal.changes)
         if all(finding.code in _CERTAIN for finding in found):
-            run.context.cache.put(_KIND, key, msgspec.msgpack.encode(found))
+            run.session.cache.put(_KIND, key, msgspec.msgpack.encode(found))
     run.journal.mark(stage, tree)
     return found
 

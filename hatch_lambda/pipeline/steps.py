@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from hatch_lambda.config.settings import Settings
     from hatch_lambda.core.model import Change, Finding, Journal
-    from hatch_lambda.core.session import Context
+    from hatch_lambda.core.session import Session
     from hatch_lambda.stages.bytecode.choose import Bytecode
     from hatch_lambda.stages.slim.decision import Decision
 
@@ -34,7 +34,7 @@ class Run(Struct, frozen=True, kw_only=True):
     """One run of the stages: what they are told, where they work, what they report."""
 
     settings: Settings
-    context: Context
+    session: Session
     work: Path
     journal: Journal
     bytecode: Bytecode | None = None
@@ -50,7 +50,7 @@ class Run(Struct, frozen=True, kw_only=True):
         A file stays even if the project has another of that name: what is left serves other projects, too, and
         whether the two agree is asked when they are put together.
         """
-        self.context.progress.start("slim", 0)
+        self.session.progress.start("slim", 0)
         return self._slim(tree, lambda: self.decide(tree, project), packer)
 
     def decide(self, tree: Tree, project: Tree) -> list[Decision]:
@@ -92,12 +92,12 @@ class Run(Struct, frozen=True, kw_only=True):
 
     def packer(self, streams: SectionStreams | None = None) -> Packer:
         """Return what compresses the project's files, or those of dependencies, which may be among *streams*."""
-        context = self.context
+        session = self.session
         return Packer(
             compression=self.settings.compression,
-            cache=context.cache,
-            progress=context.progress,
-            jobs=context.jobs,
+            cache=session.cache,
+            progress=session.progress,
+            jobs=session.jobs,
             streams=streams,
         )
 
@@ -109,15 +109,15 @@ class Run(Struct, frozen=True, kw_only=True):
         from hatch_lambda.core.dist_info import renew
         from hatch_lambda.stages.install.distributions import refuse_conflicts
 
-        context, policy = self.context, strip_policy(self.settings)
+        session, policy = self.session, strip_policy(self.settings)
         with ThreadPoolExecutor(max_workers=2) as pool:
             stripping = pool.submit(
                 strip_tree,
                 tree,
                 policy,
                 self.work,
-                context.progress,
-                jobs=context.jobs,
+                session.progress,
+                jobs=session.jobs,
                 then=packer.begin if packer else None,
             )
             decisions = tuple(plan())
@@ -151,4 +151,4 @@ class Run(Struct, frozen=True, kw_only=True):
 
         if self.bytecode is None:
             return None
-        return compile_tree(tree, self.bytecode.policy, self.bytecode.compiler(self.context, self.work))
+        return compile_tree(tree, self.bytecode.policy, self.bytecode.compiler(self.session, self.work))

@@ -24,7 +24,7 @@ from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import ConfigurationError, HatchLambdaError, MissingToolError
 from hatch_lambda.pipeline import dependencies as collect
 from hatch_lambda.pipeline.build import build as build_package
-from hatch_lambda.pipeline.request import Source, context
+from hatch_lambda.pipeline.request import Source, open_session
 from hatch_lambda.stages.bytecode import compile as stage
 from hatch_lambda.stages.bytecode import worker
 from hatch_lambda.stages.bytecode.plan import BytecodePolicy
@@ -344,8 +344,8 @@ def test_an_edit_or_a_changed_distribution_costs_no_more_than_itself(bench, monk
 @pytest.mark.parametrize("jobs", [1, 5])
 def test_the_number_of_cores_does_not_matter(bench, jobs):
     reference = bench.build(no_cache=True).sha256
-    lent = msgspec.structs.replace(context(os.environ, Cache(root=None)), jobs=jobs)
-    assert build_package(Project.read(bench.project), Source(), lent).sha256 == reference
+    session = msgspec.structs.replace(open_session(os.environ, Cache(root=None)), jobs=jobs)
+    assert build_package(Project.read(bench.project), Source(), session).sha256 == reference
 
 
 def test_no_interpreter_is_an_error_that_names_both_remedies(bench):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hatch_lambda.config.settings import Settings
     from hatch_lambda.config.target import Runtime
-    from hatch_lambda.core.session import Context
+    from hatch_lambda.core.session import Session
     from hatch_lambda.stages.bytecode.compile import Compiler
 
 
@@ -37,21 +37,21 @@ class Bytecode(Struct, frozen=True, kw_only=True):
         """Return the same for modules in a *folder* of a layer."""
         return replace(self, policy=replace(self.policy, root=f"{_LAYERS}/{folder}"))
 
-    def compiler(self, context: Context, work: Path) -> Compiler:
+    def compiler(self, session: Session, work: Path) -> Compiler:
         """Return what compiles, with results below *work*."""
         from hatch_lambda.stages.bytecode.compile import Compiler
 
         return Compiler(
             executable=self.executable,
-            environment=context.uv.environment,
-            cache=context.cache,
-            progress=context.progress,
-            jobs=context.jobs,
+            environment=session.uv.environment,
+            cache=session.cache,
+            progress=session.progress,
+            jobs=session.jobs,
             work=work,
         )
 
 
-def options(settings: Settings, runtime: Runtime, context: Context, *, cwd: Path) -> tuple[Bytecode | None, ...]:
+def options(settings: Settings, runtime: Runtime, session: Session, *, cwd: Path) -> tuple[Bytecode | None, ...]:
     """Return how the package may be compiled, what is wanted most first; None stands for not at all.
 
     Raises MissingToolError where no interpreter of the version is to be had, and ConfigurationError where one is
@@ -59,11 +59,11 @@ def options(settings: Settings, runtime: Runtime, context: Context, *, cwd: Path
     """
     if settings.bytecode == "none":
         return (None,)
-    made = _find(settings, runtime, context, cwd)
+    made = _find(settings, runtime, session, cwd)
     return (made, None) if settings.bytecode == "auto" else (made,)
 
 
-def for_folder(settings: Settings, runtime: str | None, context: Context, site: Path, folder: Path) -> Bytecode | None:
+def for_folder(settings: Settings, runtime: str | None, session: Session, site: Path, folder: Path) -> Bytecode | None:
     """Return how the modules of *site* are compiled, *folder* itself or in this layer; None where nobody asked.
 
     A folder is not the whole function: whether there is room is for its owner to say.
@@ -76,17 +76,17 @@ def for_folder(settings: Settings, runtime: str | None, context: Context, site: 
             f"{TABLE}.bytecode: nothing in {site} tells a runtime of Lambda that its modules could be compiled for",
             hint="name it, such as `-C runtime=python3.13`",
         )
-    made = _find(settings, known, context, folder)
+    made = _find(settings, known, session, folder)
     if site == folder:
         return made
     return made.in_layer(site.relative_to(folder).as_posix())
 
 
-def _find(settings: Settings, runtime: Runtime, context: Context, cwd: Path) -> Bytecode:
+def _find(settings: Settings, runtime: Runtime, session: Session, cwd: Path) -> Bytecode:
     from hatch_lambda.stages.bytecode.compile import WITHOUT
 
     version = _wanted(settings, runtime)
-    found = find(version, context.uv, context.cache, cwd=cwd)
+    found = find(version, session.uv, session.cache, cwd=cwd)
     if found is None:
         raise missing(version, f"to compile modules for {runtime.name} with", WITHOUT)
     return Bytecode(policy=bytecode_policy(settings, found.version), executable=found.path)
