@@ -122,7 +122,7 @@ def build_functions(project: Project, source: Source) -> list[Package]:
 
 def names_of_functions(project: str | os.PathLike[str] = ".") -> list[str]:
     """Return the names of the functions of a project; none where it is one itself. Raises HatchLambdaError."""
-    return list(Project.read(Path(project)).settings.functions)
+    return list(Project.read(Path(project)).settings.project.functions)
 
 
 def slim(
@@ -252,8 +252,8 @@ def _expected(project: str | os.PathLike[str] | None, given: Mapping[str, Any]) 
     chosen = Project.read(Path(project), given).settings if project is not None else decode({}, given)
     says_architecture = project is not None or given.get("architecture") is not None
     return chosen, Told(
-        runtime=chosen.runtime,
-        architecture=chosen.architecture.value if says_architecture else None,
+        runtime=chosen.target.runtime,
+        architecture=chosen.target.architecture.value if says_architecture else None,
     )
 
 
@@ -374,11 +374,11 @@ def make_trial(  # noqa: PLR0913 - what a caller may want to say
     Project.read(Path(project), overrides(given))  # a slip in what is given is told as always
     chosen = Project.read(Path(project)).settings
     told = tell(path)
-    environment = {**chosen.verify_env, **(env or {})}
+    environment = {**chosen.run.env, **(env or {})}
     hide(environment.values())
-    handler = given.get("handler") or chosen.handler
-    runtime = given.get("runtime") or told.runtime or chosen.runtime
-    architecture = given.get("architecture") or told.architecture or chosen.architecture
+    handler = given.get("handler") or chosen.project.handler
+    runtime = given.get("runtime") or told.runtime or chosen.target.runtime
+    architecture = given.get("architecture") or told.architecture or chosen.target.architecture
     if handler is None:
         raise ConfigurationError(
             f"{path}: which of its functions is the handler?", hint="name it: --handler package.module.function"

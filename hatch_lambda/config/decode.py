@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import msgspec
 from msgspec import Struct
 
-from hatch_lambda.config.settings import APPENDED, PROJECT_WIDE, TABLE, Settings
+from hatch_lambda.config.settings import APPENDED, PROJECT_WIDE, TABLE, Settings, grouped, keys
 from hatch_lambda.config.target import Architecture, runtimes
 from hatch_lambda.core.codec import DocumentError, convert, load, parse_toml, strings
 from hatch_lambda.errors import ConfigurationError
@@ -49,7 +49,7 @@ def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None)
         place = ".".join([key, *inner])
         return f"option `{place}`" if key in given else f"{TABLE}.{place}"
 
-    values, problems = _decode({**table, **given}, Settings, where)
+    values, problems = _decode({**table, **given}, _types(), where)
     problems += _strange_texts({**table, **given}, where)
     for name, own in values.get("functions", {}).items():
         problems += _function_problems(name, own)
@@ -58,7 +58,7 @@ def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None)
             "\n".join(map(str, problems)),
             hint=None if given else f"the keys of [{TABLE}] are described by `hatch-lambda schema`",
         )
-    return Settings(**values)
+    return grouped(values)
 
 
 def inside(root: Path, path: str, where: str) -> Path:
@@ -117,38 +117,43 @@ def merged(table: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _decode(
-    table: Mapping[str, Any], struct: type[msgspec.Struct], where: Callable[..., str], *, barred: Sequence[str] = ()
+    table: Mapping[str, Any], types: Mapping[str, Any], where: Callable[..., str], *, barred: Sequence[str] = ()
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Convert key by key, for msgspec stops at the first problem."""
+    """Convert key by key to *types*, for msgspec stops at the first problem."""
     values: dict[str, Any] = {}
     problems: list[Problem] = []
-    fields = _fields(struct)
-    open_ = {key: field for key, field in fields.items() if key not in barred}
+    open_ = [key for key in types if key not in barred]
     for key, value in table.items():
         if key not in open_:
-            what = "it is the whole project's" if key in fields else f"there is no such key{did_you_mean(key, open_)}"
+            what = "it is the whole project's" if key in types else f"there is no such key{did_you_mean(key, open_)}"
             problems.append(Problem(where=where(key), what=what))
             continue
-        field = fields[key]
         try:
-            if isinstance(value, dict) and (inner := _struct(field.type)) is not None:
-                own, more = _decode(value, inner, partial(where, key))
+            if isinstance(value, dict) and (inner := _struct(types[key])) is not None:
+                fields = _fields(inner)
+                own, more = _decode(value, {name: field.type for name, field in fields.items()}, partial(where, key))
                 problems += more
-                values[field.name] = inner(**own)
+                values[key] = inner(**{fields[name].name: one for name, one in own.items()})
                 continue
-            values[field.name] = convert(value, field.type)
+            values[key] = convert(value, types[key])
         except msgspec.ValidationError as error:
-            problems.append(Problem(where=where(key), what=_explain(key, value, field.type, in_words(error))))
+            problems.append(Problem(where=where(key), what=_explain(key, value, types[key], in_words(error))))
     problems += _unknown_rules(values.get("rules", {}), partial(where, "rules"))
     problems += _unknown_data(values.get("data", {}), partial(where, "data"))
     problems += _unknown_runtime(values.get("runtime"), where("runtime"))
-    problems += _unknown_codes(values.get("verify_ignore", ()), where("verify-ignore"))
+    problems += _unknown_codes(values.get("verify-ignore", ()), where("verify-ignore"))
     return values, problems
 
 
 @cache
+def _types() -> dict[str, Any]:
+    """Return the type of each key of the table."""
+    return {key: place.type for key, place in keys().items()}
+
+
+@cache
 def _fields(struct: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
-    """Return the fields of *struct* by their keys: to resolve their types takes as long as to decode a table."""
+    """Return the fields of the table *struct* by their keys."""
     return {field.encode_name: field for field in msgspec.structs.fields(struct)}
 
 
@@ -162,7 +167,7 @@ def _function_problems(name: str, own: Mapping[str, Any]) -> list[Problem]:
     def where(*keys: str) -> str:
         return ".".join([TABLE, "functions", name, *keys])
 
-    return _decode(own, Settings, where, barred=PROJECT_WIDE)[1]
+    return _decode(own, _types(), where, barred=PROJECT_WIDE)[1]
 
 
 def _unknown_runtime(runtime: str | None, where: str) -> Iterator[Problem]:

@@ -38,7 +38,7 @@ def functions_of(project: Project, names: Sequence[str] = ()) -> list[Project]:
 
     Raises ConfigurationError for a name that it does not have, and for a ``module`` that is no folder.
     """
-    tables: Mapping[str, Mapping[str, Any]] = project.settings.functions
+    tables: Mapping[str, Mapping[str, Any]] = project.settings.project.functions
     if unknown := [name for name in names if name not in tables]:
         known = f"it has {', '.join(tables)}" if tables else f"[{TABLE}.functions] names none"
         raise ConfigurationError(
@@ -75,7 +75,7 @@ def _function(project: Project, name: str, own: Mapping[str, Any]) -> Project:
 
 def _located(function: Project, own: Mapping[str, Any], where: str) -> Project:
     """Return *function* with the folder that its ``module`` names, as a project of its own if it is one."""
-    module = function.settings.module
+    module = function.settings.project.module
     if module is None:
         return function
     given = "module" in function.overrides

@@ -109,11 +109,12 @@ class Project(Struct, frozen=True, kw_only=True, dict=True):
 
         Of a folder with nothing but a lock the requirements are that lock, and none of the project's.
         """
-        own = self.folder is not None and self.settings.lock is None
+        own = self.folder is not None and self.settings.lock.file is None
         if self.folder is None or not own or not any((self.folder / name).is_file() for name in _LOCKS):
             return self
         project = {key: self.metadata[key] for key in ("name", "version", "requires-python") if key in self.metadata}
-        settings = msgspec.structs.replace(self.settings, extras=(), groups=())
+        lock = msgspec.structs.replace(self.settings.lock, extras=(), groups=())
+        settings = msgspec.structs.replace(self.settings, lock=lock)
         return Project(root=self.folder, settings=settings, pyproject={"project": project} if project else {})
 
     @property
@@ -135,7 +136,7 @@ class Project(Struct, frozen=True, kw_only=True, dict=True):
     @property
     def layers(self) -> tuple[Path, ...]:
         """The zips of the layers that the function has."""
-        return tuple(self.root / layer for layer in self.settings.layers)
+        return tuple(self.root / layer for layer in self.settings.audit.layers)
 
     @property
     def version(self) -> str | None:
@@ -159,18 +160,20 @@ class Project(Struct, frozen=True, kw_only=True, dict=True):
     def target(self) -> Target:
         """What it is built for; see :attr:`runtime_was_guessed`."""
         settings = self.settings
-        runtime = runtimes()[settings.runtime] if settings.runtime else highest_runtime(self.requires_python)
+        runtime = (
+            runtimes()[settings.target.runtime] if settings.target.runtime else highest_runtime(self.requires_python)
+        )
         if runtime is None:
             raise ConfigurationError(
                 f"project.requires-python: no Lambda runtime has a Python that fits {self.requires_python}",
                 hint=f"known runtimes: {', '.join(runtimes())}",
             )
-        return Target(runtime=runtime, architecture=settings.architecture)
+        return Target(runtime=runtime, architecture=settings.target.architecture)
 
     @property
     def runtime_was_guessed(self) -> bool:
         """Whether no setting names the runtime."""
-        return self.settings.runtime is None
+        return self.settings.target.runtime is None
 
     @property
     def dependency_groups(self) -> Mapping[str, Any]:
@@ -185,11 +188,11 @@ class Project(Struct, frozen=True, kw_only=True, dict=True):
         """
         from packaging.requirements import InvalidRequirement, Requirement
 
-        lines = [] if self.settings.only_groups else list(self.metadata.get("dependencies", ()))
+        lines = [] if self.settings.lock.only_groups else list(self.metadata.get("dependencies", ()))
         optional = {
             canonicalize_name(name): entries for name, entries in self.metadata.get("optional-dependencies", {}).items()
         }
-        for extra in () if self.settings.only_groups else self.settings.extras:
+        for extra in () if self.settings.lock.only_groups else self.settings.lock.extras:
             lines += optional.get(canonicalize_name(extra), ())
         try:
             return [*map(Requirement, lines), *self._group_requirements()]
@@ -198,9 +201,9 @@ class Project(Struct, frozen=True, kw_only=True, dict=True):
 
     def _group_requirements(self) -> Iterator[Requirement]:
         groups = self.dependency_groups
-        wanted = self.settings.only_groups or self.settings.groups
+        wanted = self.settings.lock.only_groups or self.settings.lock.groups
         names = set(groups if "*" in wanted else wanted)
-        kept = set(map(canonicalize_name, names)) - set(map(canonicalize_name, self.settings.without_groups))
+        kept = set(map(canonicalize_name, names)) - set(map(canonicalize_name, self.settings.lock.without_groups))
         chosen = [group for group in groups if canonicalize_name(group) in kept]
         if chosen:
             from packaging.dependency_groups import DependencyGroupResolver

@@ -13,33 +13,39 @@ from hatch_lambda.core.codec import load
 
 def schema() -> dict[str, Any]:
     """Return the schema (draft 7) of the table."""
-    (root,), components = msgspec.json.schema_components([Settings], ref_template="#/definitions/{name}")
-    own = components.pop(Settings.__name__)
-    own["properties"] = {name: _inlined(entry, components) for name, entry in own["properties"].items()}
+    groups = [group.type for group in msgspec.structs.fields(Settings)]
+    _, components = msgspec.json.schema_components(groups, ref_template="#/definitions/{name}")
+    properties = {
+        name: _inlined(entry, components)
+        for group in groups
+        for name, entry in components[group.__name__]["properties"].items()
+    }
     for key, names in (
         ("rules", load("stages/slim/rules.toml")["rule"]),
         ("data", load("stages/slim/services.toml")["library"]),
     ):
-        own["properties"][key]["propertyNames"] = {"enum": [entry["name"] for entry in names]}
-    own["properties"]["data"]["additionalProperties"]["anyOf"][0] = {"enum": ["auto"]}
-    own["properties"]["verify-ignore"]["items"] = {"enum": list(load("inspect/audit/checks.toml")["checks"])}
-    own["properties"]["runtime"]["anyOf"] = [{"enum": list(runtimes())}, {"type": "null"}]
-    own["properties"]["functions"]["additionalProperties"] = {
+        properties[key]["propertyNames"] = {"enum": [entry["name"] for entry in names]}
+    properties["data"]["additionalProperties"]["anyOf"][0] = {"enum": ["auto"]}
+    properties["verify-ignore"]["items"] = {"enum": list(load("inspect/audit/checks.toml")["checks"])}
+    properties["runtime"]["anyOf"] = [{"enum": list(runtimes())}, {"type": "null"}]
+    properties["functions"]["additionalProperties"] = {
         "type": "object",
         "properties": {
             name: {key: value for key, value in entry.items() if key != "default"}
-            for name, entry in own["properties"].items()
+            for name, entry in properties.items()
             if name not in PROJECT_WIDE
         },
         "additionalProperties": False,
     }
-    assert root == {"$ref": f"#/definitions/{Settings.__name__}"}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": "urn:hatch-lambda:lambda-slim",
-        **own,
         "title": TABLE,
         "description": "How hatch-lambda makes the AWS Lambda package of this project.",
+        "type": "object",
+        "properties": properties,
+        "required": [],
+        "additionalProperties": False,
     }
 
 
@@ -55,6 +61,7 @@ def _inlined(entry: dict[str, Any], components: dict[str, Any]) -> dict[str, Any
             entry |= _inlined(part, components)
     if reference is not None:
         entry = {**components[reference.rpartition("/")[2]], **entry}
+        entry.pop("title", None)  # the name of a class
     if "properties" in entry:
         inner = entry["properties"].items()
         entry["properties"] = {name: _inlined(dict(value), components) for name, value in inner}

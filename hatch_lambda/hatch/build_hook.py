@@ -36,7 +36,7 @@ class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
 
             with reporting(self.app):
                 project = self._project()
-                if not project.settings.enabled:
+                if not project.settings.output.enabled:
                     return
                 self._carried = tempfile.TemporaryDirectory(prefix="hatch-lambda-")
                 build_data["force_include"].update(carried(project, self._source(), Path(self._carried.name)))
@@ -49,7 +49,7 @@ class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
 
             with reporting(self.app):
                 project = self._project()
-                if project.settings.enabled:
+                if project.settings.output.enabled:
                     for package in build_functions(project, self._source(Path(artifact_path))):
                         show(self.app, package)
         elif self.target_name == "sdist" and hasattr(self, "_carried"):

@@ -40,9 +40,9 @@ def carried(project: Project, source: Source, folder: Path) -> dict[str, str]:
         resolved.write_text(dump(portable), encoding="utf-8")
         files[str(resolved)] = name.resolved_name
         settings = function.settings
-        patterns = settings.included_patterns()
-        paths = [*(included(function.root, patterns) if patterns else ()), *settings.vendored_wheels()]
-        for origin, _ in settings.placed():
+        patterns = settings.project.included_patterns()
+        paths = [*(included(function.root, patterns) if patterns else ()), *settings.project.vendored_wheels()]
+        for origin, _ in settings.project.placed():
             paths += placed_files(function.root, origin)
         files |= {str(function.root / path): path for path in paths}
         files |= _folder(project, function)

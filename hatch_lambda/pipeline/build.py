@@ -54,7 +54,7 @@ def build(project: Project, source: Source, session: Session) -> Package:
             package = _build(project, source, replace(session, cache=Cache(root=None)))
     finally:
         problems = [*map(_cache_problem, session.cache.settle())]
-    return replace(package, findings=(*package.findings, *settle(problems, project.settings.verify_ignore)))
+    return replace(package, findings=(*package.findings, *settle(problems, project.settings.audit.ignore)))
 
 
 def _build(project: Project, source: Source, session: Session) -> Package:
@@ -106,9 +106,9 @@ def _build(project: Project, source: Source, session: Session) -> Package:
         stages=tuple(journal.stages),
         changes=tuple(journal.changes),
         findings=tuple(journal.findings),
-        shape=project.settings.shape,
+        shape=project.settings.output.shape,
         function=project.function,
-        handler=made.handler or project.settings.handler,
+        handler=made.handler or project.settings.project.handler,
         path=made.main.path,
         size=made.main.size,
         sha256=made.main.sha256,

@@ -540,7 +540,7 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
     def _bytecode(self) -> Bytecode | None:
         """How the dependencies' modules are compiled: they name files as they are on Lambda."""
         made = self.run.bytecode
-        return made.in_layer() if made is not None and self.run.settings.shape == "layer" else made
+        return made.in_layer() if made is not None and self.run.settings.output.shape == "layer" else made
 
     @cached_property
     def _key(self) -> Key:
@@ -555,7 +555,7 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
                 self._bytecode and self._bytecode.policy,
                 *(surroundings(build, self.run.session.uv.environment) if self.chosen.choice.sources else ()),
             ),
-            compression=settings.compression,
+            compression=settings.output.compression,
             timestamp=self.timestamp,
             tool=tool(self.run.session.cache),
         )
@@ -597,7 +597,7 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
                 self.compressed.update(packer.finished())
                 return None
             if len(tree):
-                nested = run.settings.shape == "nested"
+                nested = run.settings.output.shape == "nested"
                 replace(run, journal=Journal()).judge(check_unzipped(tree, nested=nested))
             run.session.progress.start("compress", tree.size)
             with ThreadPoolExecutor(max_workers=1) as pool:
@@ -616,6 +616,6 @@ def _room(project: Project) -> int | None:
     """Return the bytes that Lambda leaves to the package beside its layers; None where the rest is nested."""
     from hatch_lambda.inspect.audit.subject import read_layers
 
-    if project.settings.shape == "nested":
+    if project.settings.output.shape == "nested":
         return None
     return UNZIPPED_QUOTA - sum(layer.size for layer in read_layers(project.layers))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
@@ -87,9 +86,9 @@ def foresee(decisions: Iterable[Decision], settings: Settings, runtime: Runtime)
     from hatch_lambda.stages.bytecode.compile import REASON, RULE
 
     decided = {decision.file.path: decision for decision in decisions}
-    if settings.bytecode != "none":
+    if settings.bytecode.layout != "none":
         kept = Tree.of(decision.file for decision in decided.values() if decision.kept)
-        condition = ", if Lambda's limit has room for it" if settings.bytecode == "auto" else ""
+        condition = ", if Lambda's limit has room for it" if settings.bytecode.layout == "auto" else ""
         for found in plan_bytecode(kept, bytecode_policy(settings, runtime.python)):
             file = replace(found.source, path=found.path, size=0)
             decided[found.path] = Decision(file=file, kept=True, rule=RULE, reason=REASON + condition)
@@ -157,7 +156,8 @@ def _weigh(project: Project, source: Source, session: Session) -> Counter[str]:
     """Count bytes by rule as if all of them were on; of a file that several ask for, the last has it."""
     from hatch_lambda.stages.install.project import take_project
 
-    settings = msgspec.structs.replace(project.settings, rules={rule.name: True for rule in all_rules()})
+    slim = replace(project.settings.slim, rules={rule.name: True for rule in all_rules()})
+    settings = replace(project.settings, slim=slim)
     weights: Counter[str] = Counter()
     with workspace(session.cache.root) as work:
         run = Run(settings=settings, session=session, work=work, journal=Journal())

@@ -58,8 +58,8 @@ def _in(directory: Path, stem: str) -> Iterator[Path]:
 def output_of(project: Project, version: str | None, directory: Path | None) -> Path:
     """Return the path of the zip of *project*, in *directory* where a door names one and the settings name no file."""
     home = project.home or project
-    if project.settings.output:
-        return home.root / project.settings.output
+    if project.settings.output.path:
+        return home.root / project.settings.output.path
     name = package_name(home.name, version, project.target, project.function)
     return (directory or home.root / "dist") / name
 
@@ -78,7 +78,10 @@ def _outputs(project: Project) -> list[Path]:
 
     The settings of a function say nothing of the others.
     """
-    outputs = [project.settings.output, *(own.get("output") for own in project.table.get("functions", {}).values())]
+    outputs = [
+        project.settings.output.path,
+        *(own.get("output") for own in project.table.get("functions", {}).values()),
+    ]
     return [project.root / output for output in outputs if output]
 
 
@@ -87,7 +90,7 @@ def check_older(ingredients: Ingredients, product: Product) -> Iterator[Finding]
     project = ingredients.project
     made = {product.main.path, *(artifact.path for artifact in product.others)}
     made |= set(_outputs(project.home or project))  # another function may be called after this one
-    named = project.settings.output is not None
+    named = project.settings.output.path is not None
     beside = (*packages_of(ingredients.output), wheel_path(ingredients))
     with suppress(OSError):  # who may not look there has nothing to remove, either
         older = [

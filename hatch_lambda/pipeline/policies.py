@@ -34,23 +34,23 @@ def lock_policy(
 ) -> LockPolicy:
     """Return the lock stage's, for a door that may do so much."""
     return LockPolicy(
-        lock=settings.lock,
-        require_lock=settings.require_lock,
-        extras=settings.extras,
-        groups=settings.groups,
+        lock=settings.lock.file,
+        require_lock=settings.lock.require_lock,
+        extras=settings.lock.extras,
+        groups=settings.lock.groups,
         may_create=may_create,
         unattended=unattended,
         in_source_tree=in_source_tree,
         function=function,
-        without_groups=settings.without_groups,
-        only_groups=settings.only_groups,
-        require_hashes=settings.require_hashes,
-        install_args=settings.install_args,
-        exclude_packages=settings.exclude_packages,
-        keep_dependencies=settings.keep_dependencies,
-        exclude_runtime_packages=settings.exclude_runtime_packages,
-        vendor=settings.vendored_wheels(),
-        may_build=settings.sdist != "never",
+        without_groups=settings.lock.without_groups,
+        only_groups=settings.lock.only_groups,
+        require_hashes=settings.lock.require_hashes,
+        install_args=settings.lock.install_args,
+        exclude_packages=settings.lock.exclude_packages,
+        keep_dependencies=settings.lock.keep_dependencies,
+        exclude_runtime_packages=settings.lock.exclude_runtime_packages,
+        vendor=settings.project.vendored_wheels(),
+        may_build=settings.sdist.method != "never",
     )
 
 
@@ -61,11 +61,11 @@ def project_policy(project: Project, wheel: Path | None) -> ProjectPolicy:
         wheel=wheel if project.folder is None else None,
         folder=project.folder,
         is_package=project.is_package,
-        handler=settings.handler,
-        include=settings.included_patterns(),
-        placed=settings.placed(),
-        exclude=(*_modules(project), *settings.exclude),
-        scripts=settings.scripts,
+        handler=settings.project.handler,
+        include=settings.project.included_patterns(),
+        placed=settings.project.placed(),
+        exclude=(*_modules(project), *settings.project.exclude),
+        scripts=settings.slim.scripts,
     )
 
 
@@ -80,37 +80,39 @@ def _modules(project: Project) -> tuple[str, ...]:
 def build_policy(project: Project) -> BuildPolicy:
     """Return the install stage's for what has to be built."""
     settings = project.settings
-    return BuildPolicy(sdist=settings.sdist, install_args=settings.install_args, container=_container_policy(project))
+    return BuildPolicy(
+        sdist=settings.sdist.method, install_args=settings.lock.install_args, container=_container_policy(project)
+    )
 
 
 def _container_policy(project: Project) -> ContainerPolicy:
     settings = project.settings
     if problems := list(_contradictions(settings)):
         raise ConfigurationError("\n".join(f"{TABLE}.{problem}" for problem in problems))
-    file = project.root / settings.container_file if settings.container_file else None
+    file = project.root / settings.sdist.file if settings.sdist.file else None
     file_digest = None
     if file is not None:
         where, hint = f"{TABLE}.container-file: {file}", "name a Containerfile, relative to the project"
         document = Document(path=file, shown=where, family=ConfigurationError, hint=hint, limit=SETTINGS_LIMIT)
         file_digest = digest(document.content())
     return ContainerPolicy(
-        engine=settings.container_engine,
-        image=settings.container_image,
+        engine=settings.sdist.engine,
+        image=settings.sdist.image,
         file=file,
         file_digest=file_digest,
-        build_args=settings.container_build_args,
-        args=settings.container_args,
-        env=settings.container_env,
-        ssh=settings.container_ssh,
-        extra_files=settings.container_extra_files,
+        build_args=settings.sdist.build_args,
+        args=settings.sdist.args,
+        env=settings.sdist.env,
+        ssh=settings.sdist.ssh,
+        extra_files=settings.sdist.extra_files,
     )
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
-    if settings.container_image and settings.container_file:
+    if settings.sdist.image and settings.sdist.file:
         yield "container-file: an image is made of it, and `container-image` names another"
-    names = [path.rpartition("/")[2] for path in settings.container_extra_files]
-    for path, name in zip(settings.container_extra_files, names, strict=True):
+    names = [path.rpartition("/")[2] for path in settings.sdist.extra_files]
+    for path, name in zip(settings.sdist.extra_files, names, strict=True):
         if not (path.startswith("/") and name):
             yield f"container-extra-files: {path!r} is not the full path of a file"
         elif names.count(name) > 1:
@@ -120,31 +122,31 @@ def _contradictions(settings: Settings) -> Iterator[str]:
 def slim_policy(settings: Settings) -> SlimPolicy:
     """Return the slim stage's."""
     return SlimPolicy(
-        patterns=settings.patterns,
-        append_default_patterns=settings.append_default_patterns,
-        dist_info=settings.dist_info,
-        keep_dist_info=settings.keep_dist_info,
-        scripts=settings.scripts,
-        aggressive=settings.aggressive,
-        rules=tuple(sorted(settings.rules.items())),
-        data=tuple(sorted(settings.data.items())),
+        patterns=settings.slim.patterns,
+        append_default_patterns=settings.slim.append_default_patterns,
+        dist_info=settings.slim.dist_info,
+        keep_dist_info=settings.slim.keep_dist_info,
+        scripts=settings.slim.scripts,
+        aggressive=settings.slim.aggressive,
+        rules=tuple(sorted(settings.slim.rules.items())),
+        data=tuple(sorted(settings.slim.data.items())),
     )
 
 
 def strip_policy(settings: Settings) -> StripPolicy:
     """Return the strip stage's."""
     return StripPolicy(
-        enabled=settings.strip,
-        exclude=settings.strip_exclude,
-        realign=settings.rules.get("realign-segments", settings.aggressive),
+        enabled=settings.strip.enabled,
+        exclude=settings.strip.exclude,
+        realign=settings.slim.rules.get("realign-segments", settings.slim.aggressive),
     )
 
 
 def verify_policy(settings: Settings) -> VerifyPolicy:
     """Return what the audit has to know."""
     return VerifyPolicy(
-        handler=settings.handler,
-        ignore=settings.verify_ignore,
-        layers=settings.layers,
-        nested=settings.shape == "nested",
+        handler=settings.project.handler,
+        ignore=settings.audit.ignore,
+        layers=settings.audit.layers,
+        nested=settings.output.shape == "nested",
     )

@@ -79,20 +79,20 @@ def open_cache(
     if named:
         root = Path(named).absolute()
         _refuse_strangers(root, f"{_CACHE_DIR} (or --cache-dir)")
-    elif project is not None and settings.cache_dir is not None:
-        root = project.root / settings.cache_dir
+    elif project is not None and settings.cache.folder is not None:
+        root = project.root / settings.cache.folder
         _refuse_strangers(root, "tool.lambda-slim.cache-dir")
     else:
         from platformdirs import user_cache_path
 
         root = user_cache_path("hatch-lambda", appauthor=False)
     remote = None
-    if settings.cache_url is not None:
+    if settings.cache.url is not None:
         from hatch_lambda.core.bucket import Bucket
 
-        known, key = buckets if buckets is not None else {}, (settings.cache_url, settings.cache_write)
+        known, key = buckets if buckets is not None else {}, (settings.cache.url, settings.cache.may_write)
         remote = known.get(key) or known.setdefault(key, Bucket(url=key[0], may_write=key[1]))
-    return Cache(root=root, max_size=settings.cache_max_size, refresh=refresh, remote=remote)
+    return Cache(root=root, max_size=settings.cache.max_size, refresh=refresh, remote=remote)
 
 
 def _refuse_strangers(root: Path, where: str) -> None:

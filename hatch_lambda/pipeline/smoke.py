@@ -46,14 +46,14 @@ _MEMORY, _TIMEOUT = 10240, 120.0
 def smoke_test(package: Path, content_sha256: str, project: Project, run: Run, tree: Tree) -> list[Finding]:
     """Run *package*, which has the files of *tree*, as ``verify`` says, or return why it was not."""
     settings = project.settings
-    mode = settings.verify
+    mode = settings.run.method
     if mode == "static":
         return []
-    hide(settings.verify_env.values())
+    hide(settings.run.env.values())
     from hatch_lambda.inspect.run.import_handler import not_tried
     from hatch_lambda.inspect.run.machine import Host, obstacle
 
-    if settings.handler is None:
+    if settings.project.handler is None:
         return [not_tried("no handler is set", Severity.WARNING)] if mode is not None else []
     events = _events(project) if mode == "invoke" else {}
     if mode == "invoke" and not events:
@@ -72,8 +72,8 @@ def smoke_test(package: Path, content_sha256: str, project: Project, run: Run, t
     key = digest(
         content_sha256,
         str(project.target),
-        settings.handler,
-        sorted(settings.verify_env.items()),
+        settings.project.handler,
+        sorted(settings.run.env.items()),
         sorted(events.items()),
         [digest(layer.read_bytes()) for layer in project.layers],
         interpreter,
@@ -95,7 +95,7 @@ def _events(project: Project) -> dict[str, bytes]:
     from hatch_lambda.inspect.run.invoke import read_event
 
     events: dict[str, bytes] = {}
-    for pattern in project.settings.verify_events:
+    for pattern in project.settings.run.events:
         for path in _matches(project.root, pattern):
             name = os.path.relpath(path, project.root).replace(os.sep, "/")
             events[name] = read_event(inside(project.root, name, f"{TABLE}.verify-events"), name)
@@ -124,18 +124,18 @@ def _run(
     from hatch_lambda.inspect.run.machine import put_client
 
     settings, target = project.settings, project.target
-    assert settings.handler is not None
+    assert settings.project.handler is not None
     function = Function(
-        handler=settings.handler,
+        handler=settings.project.handler,
         runtime=target.runtime.name,
         memory=_MEMORY,
         timeout=_TIMEOUT,
-        variables=settings.verify_env,
+        variables=settings.run.env,
     )
     trial = Trial(package=package, function=function, layers=project.layers, architecture=target.architecture)
     with placed(trial, host) as place:
         imported = import_handler(function, place, host.work)
-        found = [*judge_import(imported, settings.handler, place.task, changes)]
+        found = [*judge_import(imported, settings.project.handler, place.task, changes)]
         if events and all(finding.severity is not Severity.ERROR for finding in found):
             put_client(target, host, host.work / "runtime")
             with Environment(function, place, lambda _: None) as environment:

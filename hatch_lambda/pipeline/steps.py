@@ -87,14 +87,14 @@ class Run(Struct, frozen=True, kw_only=True):
         from hatch_lambda.inspect.audit.subject import settle
 
         every = [*self.journal.findings, *findings]
-        self.journal.findings = [*settle(every, self.settings.verify_ignore)]
+        self.journal.findings = [*settle(every, self.settings.audit.ignore)]
         raise_errors(self.journal.findings)
 
     def packer(self, streams: SectionStreams | None = None) -> Packer:
         """Return what compresses the project's files, or those of dependencies, which may be among *streams*."""
         session = self.session
         return Packer(
-            compression=self.settings.compression,
+            compression=self.settings.output.compression,
             cache=session.cache,
             progress=session.progress,
             jobs=session.jobs,

@@ -25,7 +25,7 @@ from uv import find_uv_bin
 
 from hatch_lambda import api
 from hatch_lambda.config.project import Project
-from hatch_lambda.config.settings import Settings
+from hatch_lambda.config.settings import keys
 from hatch_lambda.core import python as interpreter
 from hatch_lambda.core.cache import Cache, digest
 from hatch_lambda.core.uv import Uv
@@ -561,7 +561,7 @@ EXEMPT = {
 IN_THE_POLICY = {"container_extra_files": ([], ["/lib/library.so"])}
 """Two values of each setting with a say that nothing but a container could show; they are part of the policy."""
 
-FIELDS = [field.name for field in msgspec.structs.fields(Settings)]
+FIELDS = [key.replace("-", "_") for key in keys()]
 
 
 def test_every_setting_was_thought_about():

@@ -139,24 +139,25 @@ def test_every_way_to_build_a_function_makes_the_same_bytes(project):
 def test_lists_of_patterns_come_after_the_projects_and_all_else_takes_its_place(project):
     """So a function has the last word, as one of gitignore's files has deeper in the tree."""
     nothing, plain = (one_of(Project.read(project), name).settings for name in ("nothing", "plain"))
-    assert nothing.patterns == ("**/*.md", "!**/KEEP.md")
-    assert nothing.include == ("shared/**",)
-    assert (nothing.handler, nothing.architecture.value) == ("app.handler", "arm64")
-    assert (plain.handler, plain.architecture.value, plain.patterns) == ("common.handler", "x86_64", ("**/*.md",))
+    assert nothing.slim.patterns == ("**/*.md", "!**/KEEP.md")
+    assert nothing.project.include == ("shared/**",)
+    assert (nothing.project.handler, nothing.target.architecture.value) == ("app.handler", "arm64")
+    assert (plain.project.handler, plain.target.architecture.value) == ("common.handler", "x86_64")
+    assert plain.slim.patterns == ("**/*.md",)
     pyproject = project / "pyproject.toml"
     pyproject.write_text(PYPROJECT + '\n[tool.lambda-slim.layer]\nname = "base"\nsplit = 2\n')
     pyproject.write_text(pyproject.read_text() + "[tool.lambda-slim.functions.plain.layer]\nsplit = 3\n")
-    layer = one_of(Project.read(project), "plain").settings.layer
+    layer = one_of(Project.read(project), "plain").settings.output.layer
     assert (layer.name, layer.split) == ("base", 3)
 
 
 def test_what_is_given_for_a_run_is_so_for_every_function(project):
-    assert {one.settings.compression for one in functions_of(Project.read(project, {"compression": "fast"}))} == {
-        "fast"
-    }
+    assert {
+        one.settings.output.compression for one in functions_of(Project.read(project, {"compression": "fast"}))
+    } == {"fast"}
     with pytest.raises(ConfigurationError, match="option `handler`: it cannot be the same for 3 functions"):
         functions_of(Project.read(project, {"handler": "x.y"}))
-    assert one_of(Project.read(project, {"handler": "x.y"}), "plain").settings.handler == "x.y"
+    assert one_of(Project.read(project, {"handler": "x.y"}), "plain").settings.project.handler == "x.y"
 
 
 WRONG = {

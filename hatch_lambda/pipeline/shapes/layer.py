@@ -35,12 +35,12 @@ def make_layer(ingredients: Ingredients) -> Product:
 
     groups = clusters(ingredients)
     ingredients.judge(_torn(groups))
-    settings = ingredients.project.settings.layer
+    settings = ingredients.project.settings.output.layer
     spread = _spread(groups, ingredients.dependencies, settings.split)
     marks = [f"-{number}" if len(spread) > 1 else "" for number in range(1, len(spread) + 1)]
     require_ours(
         (path for mark in marks for path in _outputs(ingredients, mark)),
-        named=ingredients.project.settings.output is not None,
+        named=ingredients.project.settings.output.path is not None,
     )
     artifacts: list[Artifact] = []
     for mark, chosen in zip(marks, spread, strict=True):
@@ -63,7 +63,7 @@ def _outputs(ingredients: Ingredients, mark: str) -> Iterator[Path]:
     """Yield where a layer goes, and what AWS has to be told about it."""
     yield ingredients.beside(f"-layer{mark}.zip")
     yield ingredients.beside(f"-layer{mark}.json")
-    for account in ingredients.project.settings.layer.allowed_accounts:
+    for account in ingredients.project.settings.output.layer.allowed_accounts:
         yield _permission(ingredients, mark, account)
 
 
@@ -89,7 +89,7 @@ def _write_layer(ingredients: Ingredients, chosen: frozenset[str], output: Path)
 def _write_inputs(ingredients: Ingredients, mark: str) -> Iterator[Artifact]:
     """Write what ``aws lambda ... --cli-input-json`` takes: one file to publish, one for each account."""
     project = ingredients.project
-    settings = project.settings.layer
+    settings = project.settings.output.layer
     name = (settings.name or "-".join(filter(None, (project.distribution, project.function)))) + mark
     publish: dict[str, Any] = {
         "LayerName": name,

@@ -40,7 +40,7 @@ def make_nested(ingredients: Ingredients) -> Product:
     What stays outside is imported from where Lambda puts it, so only what does not fit costs time at a cold start.
     Raises VerificationError where even the compressed dependencies are too much.
     """
-    limit = ingredients.project.settings.nested_limit
+    limit = ingredients.project.settings.output.nested_limit
     inside = _chosen(ingredients, limit)
     owners = {file.path: file.distribution or "(no distribution)" for file in ingredients.dependencies}
     nested = {path for path, owner in owners.items() if owner in inside}
@@ -64,7 +64,7 @@ def make_nested(ingredients: Ingredients) -> Product:
     written = write_packed(with_directories(counted()), ingredients.output, ingredients.timestamp)
     return Product(
         main=described("nested", written, unzipped=sum(sizes)),
-        handler=f"{_WRAPPER}.handler" if ingredients.project.settings.handler else None,
+        handler=f"{_WRAPPER}.handler" if ingredients.project.settings.project.handler else None,
     )
 
 
@@ -103,8 +103,8 @@ def _companions(ingredients: Ingredients, inner: Path | None) -> Iterator[Packed
     yield packer.pack_text(f"{_LOADER}.py", _text("nested_loader.py"))
     if inner is not None:
         yield packer.pack_bytes(f"{_LOADER}.zip", inner.read_bytes())
-    if settings.handler is not None:
-        module, _, function = settings.handler.rpartition(".")
+    if settings.project.handler is not None:
+        module, _, function = settings.project.handler.rpartition(".")
         yield packer.pack_text(f"{_WRAPPER}.py", _wrapper(module.replace("/", "."), function))
     if f"{_OTHER_LOADER}.py" not in names:
         yield packer.pack_text(f"{_OTHER_LOADER}.py", f"import {_LOADER}\n")
@@ -138,7 +138,7 @@ def _findings(ingredients: Ingredients, nested: set[str], inside: set[str]) -> I
         severity=Severity.NOTE,
         message=f"unpacked to /tmp at a cold start: {', '.join(sorted(inside))} ({needed} MB)",
     )
-    if settings.handler is None:
+    if settings.project.handler is None:
         yield Finding(
             code="HL044",
             severity=Severity.WARNING,

@@ -27,7 +27,7 @@ _MODULES = ("layer", "directory", "wheel", "nested")
 
 def make(ingredients: Ingredients) -> Product:
     """Make the package in the shape that the settings ask for, and put it in its place."""
-    shape = ingredients.project.settings.shape
+    shape = ingredients.project.settings.output.shape
     if shape in _MODULES:
         # What runs in one piece runs in every shape, so it is enough to try that.
         _write(ingredients, ingredients.work / "function.zip")

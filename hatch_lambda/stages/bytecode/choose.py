@@ -57,10 +57,10 @@ def options(settings: Settings, runtime: Runtime, session: Session, *, cwd: Path
     Raises MissingToolError where no interpreter of the version is to be had, and ConfigurationError where one is
     named that does not fit *runtime*.
     """
-    if settings.bytecode == "none":
+    if settings.bytecode.layout == "none":
         return (None,)
     made = _find(settings, runtime, session, cwd)
-    return (made, None) if settings.bytecode == "auto" else (made,)
+    return (made, None) if settings.bytecode.layout == "auto" else (made,)
 
 
 def for_folder(settings: Settings, runtime: str | None, session: Session, site: Path, folder: Path) -> Bytecode | None:
@@ -68,7 +68,7 @@ def for_folder(settings: Settings, runtime: str | None, session: Session, site: 
 
     A folder is not the whole function: whether there is room is for its owner to say.
     """
-    if settings.bytecode not in {"include", "only"}:
+    if settings.bytecode.layout not in {"include", "only"}:
         return None
     known = runtimes().get(runtime or "")
     if known is None:
@@ -95,7 +95,7 @@ def _find(settings: Settings, runtime: Runtime, session: Session, cwd: Path) -> 
 def _wanted(settings: Settings, runtime: Runtime) -> str:
     """Return the version of the interpreter that compiles: a full one if it is named, else that of *runtime*."""
     major, minor = runtime.python_version
-    named = settings.bytecode_python
+    named = settings.bytecode.python
     if named is None:
         return f"{major}.{minor}"
     patch = named.removeprefix(f"{major}.{minor}.")
@@ -110,8 +110,8 @@ def _wanted(settings: Settings, runtime: Runtime) -> str:
 def bytecode_policy(settings: Settings, version: str) -> BytecodePolicy:
     """Return the stage's policy for an interpreter of the full *version*."""
     return BytecodePolicy(
-        layout="only" if settings.bytecode == "only" else "include",
-        optimize=settings.optimize,
+        layout="only" if settings.bytecode.layout == "only" else "include",
+        optimize=settings.bytecode.optimize,
         interpreter=version,
     )
 

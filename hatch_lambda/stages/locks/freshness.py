@@ -62,7 +62,9 @@ def _wanted(requirement: Requirement, project: Project, target: Target) -> bool:
     if requirement.marker is None:
         return True
     environment = cast("dict[str, str]", target.markers)
-    return any(requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *project.settings.extras))
+    return any(
+        requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *project.settings.lock.extras)
+    )
 
 
 def _overridden(project: Project) -> Iterator[NormalizedName]:

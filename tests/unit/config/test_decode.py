@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hatch_lambda.config.decode import decode, parse_value
-from hatch_lambda.config.settings import Settings
+from hatch_lambda.config.settings import Settings, keys
 from hatch_lambda.config.target import Architecture
 from hatch_lambda.errors import ConfigurationError
 
-KEYS = [field.encode_name for field in msgspec.structs.fields(Settings)]
+KEYS = list(keys())
 GOOD = {
     "enabled": False,
     "runtime": "python3.12",
@@ -76,6 +76,11 @@ GOOD = {
 }
 
 
+def value_of(settings, key):
+    group, name, _ = keys()[key]
+    return getattr(getattr(settings, group), name)
+
+
 def problems(table, overrides=None):
     with pytest.raises(ConfigurationError) as caught:
         decode(table, overrides)
@@ -84,18 +89,18 @@ def problems(table, overrides=None):
 
 def test_an_empty_table_gives_the_defaults():
     assert decode({}) == Settings()
-    assert decode({}).architecture is Architecture.X86_64
+    assert decode({}).target.architecture is Architecture.X86_64
 
 
 def test_every_key_is_decoded():
     assert set(GOOD) == set(KEYS)
     for key, value in GOOD.items():
-        decoded = getattr(decode({key: value}), key.replace("-", "_"))
+        decoded = value_of(decode({key: value}), key)
         if key == "layer":
             assert json.loads(msgspec.json.encode(decoded)) == value
             continue
         assert decoded == (tuple(value) if isinstance(value, list) else value)
-        assert decoded != getattr(Settings(), key.replace("-", "_"))
+        assert decoded != value_of(Settings(), key)
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -166,19 +171,20 @@ def test_every_problem_is_reported_at_once():
 
 def test_an_override_replaces_the_key_and_none_does_not():
     settings = decode({"runtime": "python3.12", "handler": "a.b"}, {"runtime": "python3.13", "handler": None})
-    assert (settings.runtime, settings.handler) == ("python3.13", "a.b")
+    assert (settings.target.runtime, settings.project.handler) == ("python3.13", "a.b")
 
 
 def test_an_override_hides_what_was_wrong_in_the_table():
-    assert decode({"runtime": "python2"}, {"runtime": "python3.13"}).runtime == "python3.13"
+    assert decode({"runtime": "python2"}, {"runtime": "python3.13"}).target.runtime == "python3.13"
 
 
 def test_one_key_of_a_table_can_be_given():
     table = {"layer": {"name": "deps", "split": 3}}
     given = {"layer.split": 2, "rules.py-typed": True, "layer.description": "All"}
     settings = decode(table, given)
-    assert (settings.layer.name, settings.layer.split, settings.layer.description) == ("deps", 2, "All")
-    assert settings.rules == {"py-typed": True}
+    layer = settings.output.layer
+    assert (layer.name, layer.split, layer.description) == ("deps", 2, "All")
+    assert settings.slim.rules == {"py-typed": True}
     assert table == {"layer": {"name": "deps", "split": 3}}
     assert problems({}, {"layer.spilt": 2}) == ["option `layer.spilt`: there is no such key; did you mean 'split'?"]
 
