@@ -9,7 +9,6 @@ from hatch_lambda.config.functions import functions_of
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.pipeline import request
 from hatch_lambda.pipeline.dependencies import resolve_lock
-from hatch_lambda.pipeline.policies import lock_policy
 from hatch_lambda.pipeline.request import open_cache
 from hatch_lambda.stages.install.included import placed_files
 from hatch_lambda.stages.install.project_files import included, read_folder
@@ -26,23 +25,24 @@ def carried(project: Project, source: Source, folder: Path) -> dict[str, str]:
 
     Files that have to be made for that are made in *folder*. Raises ConfigurationError for what cannot travel.
     """
+    from hatch_lambda.stages.locks.lock import resolved_name
     from hatch_lambda.stages.locks.pylock import dump, rebase
 
     session = request.open_session(os.environ, open_cache(os.environ, project))
     files: dict[str, str] = {}
     for function in functions_of(project):
-        name = lock_policy(function.settings, may_create=False, in_source_tree=True, function=function.function)
+        name = resolved_name(function.function)
         work = folder / (function.function or "project")
         work.mkdir()
         lock = resolve_lock(function, source, session, work)
-        resolved = work / name.resolved_name
+        resolved = work / name
         portable = rebase(lock.pylock, lock.path.parent, function.root)
         resolved.write_text(dump(portable), encoding="utf-8")
-        files[str(resolved)] = name.resolved_name
-        settings = function.settings
-        patterns = settings.project.included_patterns()
-        paths = [*(included(function.root, patterns) if patterns else ()), *settings.project.vendored_wheels()]
-        for origin, _ in settings.project.placed():
+        files[str(resolved)] = name
+        settings = function.settings.project
+        patterns = settings.included_patterns()
+        paths = [*(included(function.root, patterns) if patterns else ()), *settings.vendored_wheels()]
+        for origin, _ in settings.placed():
             paths += placed_files(function.root, origin)
         files |= {str(function.root / path): path for path in paths}
         files |= _folder(project, function)

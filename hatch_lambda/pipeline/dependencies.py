@@ -33,7 +33,7 @@ from hatch_lambda.core.python import nearby
 from hatch_lambda.core.untrusted import is_digest, name_problem, shown
 from hatch_lambda.core.version import __version__
 from hatch_lambda.inspect.audit.facts import Facts  # noqa: TC001 - as above
-from hatch_lambda.pipeline.policies import build_policy, lock_policy, project_policy, slim_policy, strip_policy
+from hatch_lambda.pipeline.policies import build_policy, project_policy, slim_policy, strip_policy
 from hatch_lambda.stages.archive.pack import SectionStreams
 from hatch_lambda.stages.archive.section import DamagedSectionError, Section, StoredSection
 from hatch_lambda.stages.archive.write import is_whole, write_section
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from hatch_lambda.stages.install.sdists.bench import Bench
     from hatch_lambda.stages.install.sdists.build import Built
     from hatch_lambda.stages.locks.choice import Choice
-    from hatch_lambda.stages.locks.lock import Lock, LockPolicy
+    from hatch_lambda.stages.locks.lock import Lock, LockTerms
 
 
 def resolve_lock(project: Project, source: Source, session: Session, work: Path) -> Lock:
@@ -64,7 +64,7 @@ def resolve_lock(project: Project, source: Source, session: Session, work: Path)
     from hatch_lambda.stages.locks.read import read
 
     python = nearby("{}.{}".format(*project.target.runtime.python_version), session.uv, session.cache)
-    return read(locked(project, source), lock_policy_of(project, source), session.uv, work, python)
+    return read(locked(project, source), lock_terms(project, source), session.uv, work, python)
 
 
 _PARTS, _SECTIONS, _KNOWN, _CROWDED, _PROGRAM = "parts", "sections", "known", "crowded", "program"
@@ -437,9 +437,9 @@ def choose(project: Project, source: Source, run: Run) -> Chosen:
     from hatch_lambda.stages.install.local import build_folders
     from hatch_lambda.stages.locks.choice import choose as choose_lock
 
-    policy = lock_policy_of(project, source)
+    terms = lock_terms(project, source)
     session = run.session
-    choice = choose_lock(locked(project, source), project.target, policy, session.uv, session.cache, run.work)
+    choice = choose_lock(locked(project, source), project.target, terms, session.uv, session.cache, run.work)
     folders = [source for source in choice.sources if source.directory is not None]
     built = build_folders(folders, _bench(project, run), session.once, jobs=session.jobs) if folders else ()
     return Chosen(choice=choice, folders=built)
@@ -476,10 +476,15 @@ def _bench(project: Project, run: Run) -> Bench:
     )
 
 
-def lock_policy_of(project: Project, source: Source) -> LockPolicy:
-    """Return the lock stage's policy, for the door that *source* is."""
-    return lock_policy(
-        locked(project, source).settings,
+def lock_terms(project: Project, source: Source) -> LockTerms:
+    """Return what has a say about the lock of *project*, for the door that *source* is."""
+    from hatch_lambda.stages.locks.lock import LockTerms
+
+    settings = locked(project, source).settings
+    return LockTerms(
+        settings=settings.lock,
+        may_build=settings.sdist.method != "never",
+        vendor=settings.project.vendored_wheels(),
         may_create=source.may_create_lock,
         unattended=source.unattended,
         in_source_tree=source.in_source_tree,

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from hatch_lambda.core.files import workspace
 from hatch_lambda.core.model import Journal, Silent, Tree
 from hatch_lambda.errors import machine_errors
-from hatch_lambda.pipeline.dependencies import choose, install_dependencies
-from hatch_lambda.pipeline.policies import lock_policy, project_policy, slim_policy, strip_policy
+from hatch_lambda.pipeline.dependencies import choose, install_dependencies, lock_terms
+from hatch_lambda.pipeline.policies import project_policy, slim_policy, strip_policy
 from hatch_lambda.pipeline.steps import Run
 from hatch_lambda.stages.bytecode.choose import bytecode_policy
 from hatch_lambda.stages.bytecode.plan import plan as plan_bytecode
@@ -136,8 +136,7 @@ class RulesDocument(Struct, frozen=True, kw_only=True):
 @machine_errors()
 def savings(project: Project, source: Source, session: Session) -> tuple[Saving, ...]:
     """Weigh every rule against the dependencies of *project*; builds nothing, and makes no lock."""
-    policy = lock_policy(project.settings, may_create=False, in_source_tree=source.in_source_tree)
-    weighed = _weigh(project, source, session) if discover(project, policy) is not None else None
+    weighed = _weigh(project, source, session) if discover(project, lock_terms(project, source)) is not None else None
     on = {rule.name for rule in slim_policy(project.settings).active_rules}
     return tuple(
         Saving(

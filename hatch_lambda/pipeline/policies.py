@@ -12,7 +12,6 @@ from hatch_lambda.inspect.audit.subject import VerifyPolicy
 from hatch_lambda.stages.install.project import ProjectPolicy
 from hatch_lambda.stages.install.sdists.bench import BuildPolicy
 from hatch_lambda.stages.install.sdists.engine import ContainerPolicy
-from hatch_lambda.stages.locks.lock import LockPolicy
 from hatch_lambda.stages.slim.decision import SlimPolicy
 from hatch_lambda.stages.strip.tree import StripPolicy
 
@@ -22,36 +21,6 @@ if TYPE_CHECKING:
 
     from hatch_lambda.config.project import Project
     from hatch_lambda.config.settings import Settings
-
-
-def lock_policy(
-    settings: Settings,
-    *,
-    may_create: bool,
-    in_source_tree: bool,
-    function: str | None = None,
-    unattended: str | None = None,
-) -> LockPolicy:
-    """Return the lock stage's, for a door that may do so much."""
-    return LockPolicy(
-        lock=settings.lock.file,
-        require_lock=settings.lock.require_lock,
-        extras=settings.lock.extras,
-        groups=settings.lock.groups,
-        may_create=may_create,
-        unattended=unattended,
-        in_source_tree=in_source_tree,
-        function=function,
-        without_groups=settings.lock.without_groups,
-        only_groups=settings.lock.only_groups,
-        require_hashes=settings.lock.require_hashes,
-        install_args=settings.lock.install_args,
-        exclude_packages=settings.lock.exclude_packages,
-        keep_dependencies=settings.lock.keep_dependencies,
-        exclude_runtime_packages=settings.lock.exclude_runtime_packages,
-        vendor=settings.project.vendored_wheels(),
-        may_build=settings.sdist.method != "never",
-    )
 
 
 def project_policy(project: Project, wheel: Path | None) -> ProjectPolicy:

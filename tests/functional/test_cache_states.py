@@ -31,7 +31,7 @@ from hatch_lambda.core.cache import Cache, digest
 from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import InstallError
 from hatch_lambda.pipeline import dependencies as parts
-from hatch_lambda.pipeline.policies import build_policy, lock_policy
+from hatch_lambda.pipeline.policies import build_policy
 from hatch_lambda.stages.archive.zipformat import Entry, Timestamp, central_header, local_header
 from hatch_lambda.stages.locks import read as reading
 from tests.functional.sources import make_sdist
@@ -850,13 +850,14 @@ def test_what_a_build_backend_may_read_from_anywhere_is_not_remembered(bench, fi
 def test_a_password_in_a_lock_is_not_written_to_the_cache(bench, tmp_path, secret):
     """The lock's owner may protect it; the cache would be one more place to do so."""
     from hatch_lambda.stages.locks.choice import choose as choose_lock
+    from hatch_lambda.stages.locks.lock import LockTerms
 
     address = f"https://{secret}example.invalid/a/dep-1.0-py3-none-any.whl"
     path = f'path = "{bench.wheels[0].as_posix()}"'
     (bench.project / "pylock.toml").write_text(pylock(bench.wheels[0]).replace(path, f'url = "{address}"'))
     project = Project.read(bench.project)
-    policy = lock_policy(project.settings, may_create=False, in_source_tree=True)
-    chosen = choose_lock(project, project.target, policy, Uv.find({"PATH": ""}), Cache(root=bench.cache), tmp_path)
+    terms = LockTerms(settings=project.settings.lock, may_create=False, in_source_tree=True)
+    chosen = choose_lock(project, project.target, terms, Uv.find({"PATH": ""}), Cache(root=bench.cache), tmp_path)
     assert address in chosen.pinned
     assert len(bench.names("selections")) == (0 if secret else 1)
 

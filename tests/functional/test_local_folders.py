@@ -45,7 +45,7 @@ class Shelf(Site):
 
     def request(self, name):
         """Return what a format gets to read its lock; enough for the stamp that it compares."""
-        return Request(path=self.root / name, project=Project.read(self.root), policy=None, uv=None, workspace=None)
+        return Request(path=self.root / name, project=Project.read(self.root), terms=None, uv=None, workspace=None)
 
 
 def uv_path(shelf):

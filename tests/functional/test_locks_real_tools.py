@@ -9,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hatch_lambda.config.project import Project
@@ -78,30 +79,23 @@ class World:
         table = f'[[tool.uv.index]]\nurl = "{simple.as_uri()}"\ndefault = true\n'
         path.write_text(text + table, encoding="utf-8")
 
-    def policy(self, project, **changes):
-        from hatch_lambda.stages.locks.lock import LockPolicy
+    def terms(self, project, **changes):
+        from hatch_lambda.stages.locks.lock import LockTerms
 
-        settings = project.settings
-        values = {
-            "lock": settings.lock,
-            "require_lock": settings.require_lock,
-            "extras": settings.extras,
-            "groups": settings.groups,
-            "may_create": False,
-            "in_source_tree": True,
-        }
-        return LockPolicy(**{**values, **changes})
+        door = {"may_create": False, "in_source_tree": True}
+        door |= {name: changes.pop(name) for name in {*LockTerms.__struct_fields__} & {*changes}}
+        return LockTerms(settings=msgspec.structs.replace(project.settings.lock, **changes), **door)
 
     def read(self, project, **changes):
         from hatch_lambda.stages.locks import read
 
-        return read.read(project, self.policy(project, **changes), self.uv, self.work)
+        return read.read(project, self.terms(project, **changes), self.uv, self.work)
 
     def chosen(self, project, target=None, **changes):
         from hatch_lambda.stages.locks.select import select
 
-        policy = self.policy(project, **changes)
-        return select(self.read(project, **changes), project, target or project.target, policy)
+        terms = self.terms(project, **changes)
+        return select(self.read(project, **changes), project, target or project.target, terms)
 
     def names(self, project, **changes):
         return [str(wheel.name) for wheel in self.chosen(project, **changes)]
@@ -180,7 +174,7 @@ def test_every_format_gives_the_best_wheel_for_the_target_and_nothing_else(world
     make(world)
     lock = world.read(project)
     assert lock.path == project.root / file
-    chosen = select(lock, project, project.target, world.policy(project))
+    chosen = select(lock, project, project.target, world.terms(project))
     assert [(w.name, str(w.version), w.wheel.filename) for w in chosen] == [
         ("alpha", "1.0", "alpha-1.0-py3-none-any.whl"),
         ("beta", "1.0", f"beta-1.0-{X86}.whl"),
@@ -234,7 +228,7 @@ def test_pinned_installs_with_uv_what_was_chosen(world, tmp_path):
     project = world.project("alpha<2")
     lock_uv(world)
     lock = world.read(project)
-    chosen = select(lock, project, project.target, world.policy(project))
+    chosen = select(lock, project, project.target, world.terms(project))
     (tmp_path / "pylock.toml").write_text(pinned(chosen, lock.path.parent), encoding="utf-8")
     world.run(
         *("pip", "install", "--target", tmp_path / "out", "--python-platform=x86_64-manylinux_2_17"),
@@ -404,10 +398,10 @@ def test_uv_is_given_the_interpreter_of_the_target_where_it_fits_the_project(wor
     hidden = {**world.uv.environment, "UV_PYTHON_PREFERENCE": "only-managed", "UV_PYTHON_INSTALL_DIR": str(world.work)}
     del hidden["UV_PYTHON"]
     world.uv = Uv(executable=world.uv.executable, environment=hidden)
-    policy = world.policy(project)
+    terms = world.terms(project)
 
     def codes(python):
-        return [found.code for found in read.read(project, policy, world.uv, world.work, python).findings]
+        return [found.code for found in read.read(project, terms, world.uv, world.work, python).findings]
 
     assert codes(None) == ["HL012"]
     assert codes(Path(sys.executable)) == []
@@ -424,9 +418,9 @@ def test_in_an_unpacked_sdist_the_resolved_lock_is_read_in_preference_to_all(wor
 
     project = world.project("alpha<2", settings='lock = "gone.lock"')
     lock_uv(world)
-    resolved = dump(world.read(project, lock=None).pylock)
+    resolved = dump(world.read(project, file=None).pylock)
     (world.root / RESOLVED_NAME).write_text(resolved, encoding="utf-8")
-    assert world.read(project, lock=None).path.name == "uv.lock"
+    assert world.read(project, file=None).path.name == "uv.lock"
     assert world.read(project, in_source_tree=False).path.name == RESOLVED_NAME
     assert world.names(project, in_source_tree=False) == ["alpha", "beta"]
 
@@ -465,9 +459,9 @@ def test_find_links_in_requirements_are_relative_to_the_file(world):
     (folder / "lambda.txt").write_text("--no-index\n-f wheels\n-r base.txt\n", encoding="utf-8")
     (folder / "base.txt").write_text(text, encoding="utf-8")
     project = Project.read(world.root)
-    lock = world.read(project, lock="deploy/lambda.txt")
+    lock = world.read(project, file="deploy/lambda.txt")
     assert lock.path == world.root / "deploy" / "lambda.txt"
-    chosen = world.chosen(project, lock="deploy/lambda.txt")
+    chosen = world.chosen(project, file="deploy/lambda.txt")
     assert [wheel.wheel.path for wheel in chosen] == [
         "wheels/alpha-1.0-py3-none-any.whl",
         f"wheels/beta-1.0-{X86}.whl",
@@ -485,7 +479,7 @@ def test_conflicting_extras_are_told_in_uvs_words(world):
     lock_uv(world)
     with pytest.raises(LockError, match="incompatible with the declared conflicts"):
         world.read(project)
-    only = world.policy(project, extras=("b",))
+    only = world.terms(project, extras=("b",))
     lock = read.read(project, only, world.uv, world.work)
     assert [str(package.version) for package in lock.pylock.packages if package.name == "alpha"] == ["2.0"]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hatch_lambda.config.target import Target
     from hatch_lambda.core.cache import Cache
     from hatch_lambda.core.uv import Uv
-    from hatch_lambda.stages.locks.lock import Lock, LockPolicy
+    from hatch_lambda.stages.locks.lock import Lock, LockTerms
 
 
 _SELECTIONS = "selections"
@@ -48,13 +48,13 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
-    project: Project, target: Target, policy: LockPolicy, uv: Uv, cache: Cache, workspace: Path
+    project: Project, target: Target, terms: LockTerms, uv: Uv, cache: Cache, workspace: Path
 ) -> Choice:
     """Read the project's lock and choose its wheels for *target*, or remember what was chosen from the same file.
 
     Raises what ``read`` and ``select`` raise.
     """
-    key = fingerprint(project, target, policy, uv)
+    key = fingerprint(project, target, terms, uv)
     if key is not None and (kept := _kept(cache, key)) is not None:
         return kept
     from hatch_lambda.core.python import nearby
@@ -64,10 +64,10 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
     from hatch_lambda.stages.locks.select import select
     from hatch_lambda.stages.locks.sources import vendored_wheels
 
-    lock = read(project, policy, uv, workspace, nearby("{}.{}".format(*target.runtime.python_version), uv, cache))
-    vendored = vendored_wheels(project, target, policy)
+    lock = read(project, terms, uv, workspace, nearby("{}.{}".format(*target.runtime.python_version), uv, cache))
+    vendored = vendored_wheels(project, target, terms.vendor)
     instead = {wheel.name for wheel in vendored}
-    chosen = [locked for locked in select(lock, project, target, policy) if locked.name not in instead]
+    chosen = [locked for locked in select(lock, project, target, terms) if locked.name not in instead]
     wheels = [*vendored, *(locked for locked in chosen if isinstance(locked, LockedWheel))]
     sources = tuple(locked for locked in chosen if isinstance(locked, LockedSource))
     choice = Choice(
@@ -76,14 +76,14 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
         ),
         pinned=pinned(wheels, lock.path.parent) if wheels else None,
         lock=lock.path.name,
-        findings=(*lock.findings, *moving(policy, target)),
+        findings=(*lock.findings, *moving(terms.settings, target)),
         sources=sources,
     )
     texts = [choice.pinned or "", *(source.pinned or "" for source in sources)]
     certain = lock.stands_alone and not lock.findings and not (sources and _asks_an_index(lock))
     certain = certain and not any(map(has_secret, texts))
     # Once more: the files may have been edited between the two looks at them.
-    if key is not None and certain and key == fingerprint(project, target, policy, uv):
+    if key is not None and certain and key == fingerprint(project, target, terms, uv):
         cache.put(_SELECTIONS, key, msgspec.json.encode(choice))
     return choice
 
@@ -112,14 +112,14 @@ _RESOLVED_ELSEWHERE = frozenset({"dependencies", "optional-dependencies", "requi
 """Fields of ``[project]`` that are part of a lock, and of which a build backend may ask any file."""
 
 
-def fingerprint(project: Project, target: Target, policy: LockPolicy, uv: Uv) -> str | None:
+def fingerprint(project: Project, target: Target, terms: LockTerms, uv: Uv) -> str | None:
     """Return a key of everything that the selection for *target* follows from, uv's answers among it.
 
     None where that cannot be told: where there is no lock, in workspaces, and for dynamic dependencies. What follows
     from other files, too, must not be kept under it: the lock, when it is read, tells whether it stands alone. The
     key holds on this machine only, for it names this uv and this folder.
     """
-    found = discover(project, policy)
+    found = discover(project, terms)
     if not _RESOLVED_ELSEWHERE.isdisjoint(project.metadata.get("dynamic", ())):
         return None
     if found is None or found.path.parent != project.root or found.passed_over:
@@ -131,11 +131,11 @@ def fingerprint(project: Project, target: Target, policy: LockPolicy, uv: Uv) ->
         found.path.read_bytes(),
         dict(project.pyproject),
         target,
-        replace(policy, unattended=None),
+        replace(terms, unattended=None),
         (uv.executable, status.st_size, status.st_mtime_ns),
         sorted(item for item in uv.environment.items() if item[0].startswith("UV_")),
         list(_configuration(project, uv.environment)),
-        [(name, _content(project.root / name)) for name in policy.vendor],
+        [(name, _content(project.root / name)) for name in terms.vendor],
         packaging_version,
         hatch_lambda_version,
     )

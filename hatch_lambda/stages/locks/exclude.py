@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
     from packaging.pylock import Package
 
+    from hatch_lambda.config.settings import LockSettings
     from hatch_lambda.config.target import Target
-    from hatch_lambda.stages.locks.lock import Lock, LockPolicy, Request
+    from hatch_lambda.stages.locks.lock import Lock, Request
 
 
-def excluded_names(policy: LockPolicy) -> frozenset[str]:
+def excluded_names(settings: LockSettings) -> frozenset[str]:
     """Return the names of what is to be left out."""
-    names = set(map(canonicalize_name, policy.exclude_packages))
-    if policy.exclude_runtime_packages:
+    names = set(map(canonicalize_name, settings.exclude_packages))
+    if settings.exclude_runtime_packages:
         names |= {canonicalize_name(entry["name"]) for entry in _of_runtime()}
     return frozenset(names)
 
@@ -36,11 +37,11 @@ def exclude(lock: Lock, request: Request) -> Lock:
     What only that needed goes as well, unless ``keep-dependencies`` is set: the graph is that of the lock. Raises
     LockError for a lock that does not tell it.
     """
-    policy = request.policy
-    names = excluded_names(policy)
+    settings = request.settings
+    names = excluded_names(settings)
     packages = list(lock.pylock.packages)
     present = sorted({str(package.name) for package in packages if package.name in names})
-    if policy.keep_dependencies or not present:
+    if settings.keep_dependencies or not present:
         left = [package for package in packages if package.name not in names]
     else:
         graph = {str(package.name): _needs(package) for package in packages}
@@ -94,9 +95,9 @@ def _of_runtime() -> list[dict[str, str]]:
     return entries
 
 
-def moving(policy: LockPolicy, target: Target) -> tuple[Finding, ...]:
+def moving(settings: LockSettings, target: Target) -> tuple[Finding, ...]:
     """Warn of what the settings leave to the runtime."""
-    if not policy.exclude_runtime_packages:
+    if not settings.exclude_runtime_packages:
         return ()
     names = ", ".join(entry["name"] for entry in _of_runtime())
     found = Finding(

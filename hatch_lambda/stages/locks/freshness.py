@@ -12,7 +12,7 @@ from hatch_lambda.errors import LockError
 from hatch_lambda.errors.secrets import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from packaging.pylock import Package
     from packaging.requirements import Requirement
@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def check_freshness(packages: Iterable[Package], *, where: str, mend: str, project: Project, target: Target) -> None:
-    """Raise LockError unless every direct requirement of the project is met by what is locked.
+def check_freshness(  # noqa: PLR0913 - each is of another owner
+    packages: Iterable[Package], *, where: str, mend: str, project: Project, target: Target, extras: Collection[str]
+) -> None:
+    """Raise LockError unless what is locked meets every direct requirement of the project with these *extras*.
 
     Only presence is compared for requirements with an address, and for what the lock gives no version (a
     source tree). Requirements that ``[tool.uv]`` overrides are left to uv.
     """
     locked = {package.name: package for package in packages}
-    problems = sorted(set(_unmet(locked, project, target)))
+    problems = sorted(set(_unmet(locked, project, target, extras)))
     if problems:
         raise LockError(
             f"{where}: the project has changed since it was locked:{listed(problems)}",
@@ -40,11 +42,13 @@ def check_freshness(packages: Iterable[Package], *, where: str, mend: str, proje
         )
 
 
-def _unmet(locked: Mapping[NormalizedName, Package], project: Project, target: Target) -> Iterator[str]:
+def _unmet(
+    locked: Mapping[NormalizedName, Package], project: Project, target: Target, extras: Collection[str]
+) -> Iterator[str]:
     exempt = {canonicalize_name(project.distribution), *_overridden(project)}
     for requirement in project.requirements():
         name = canonicalize_name(requirement.name)
-        if name in exempt or not _wanted(requirement, project, target):
+        if name in exempt or not _wanted(requirement, target, extras):
             continue
         shown = masked(str(requirement))
         package = locked.get(name)
@@ -58,13 +62,11 @@ def _unmet(locked: Mapping[NormalizedName, Package], project: Project, target: T
             yield f"{shown} is required, and {name} {package.version} is locked"
 
 
-def _wanted(requirement: Requirement, project: Project, target: Target) -> bool:
+def _wanted(requirement: Requirement, target: Target, extras: Collection[str]) -> bool:
     if requirement.marker is None:
         return True
     environment = cast("dict[str, str]", target.markers)
-    return any(
-        requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *project.settings.lock.extras)
-    )
+    return any(requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras))
 
 
 def _overridden(project: Project) -> Iterator[NormalizedName]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from packaging.pylock import Pylock
 
     from hatch_lambda.config.project import Project
+    from hatch_lambda.config.settings import LockSettings
     from hatch_lambda.core.model import Finding
     from hatch_lambda.core.uv import Uv
 
@@ -27,43 +28,27 @@ RESOLVED_NAME = "pylock.hatch-lambda.toml"
 """The resolved lock that an sdist carries, beside the user's own."""
 
 
-class LockPolicy(Struct, frozen=True, kw_only=True):
-    """What the settings and the door say about locks."""
+def resolved_name(function: str | None) -> str:
+    """Return the name of the resolved lock that an sdist carries: each function has its own."""
+    return f"pylock.hatch-lambda-{function}.toml" if function else RESOLVED_NAME
 
-    lock: str | None
-    """The user's choice of a lock file, relative to the project; None: look for one."""
-    require_lock: bool | None
-    """Whether a missing lock is an error; None: where nobody watches."""
-    extras: tuple[str, ...]
-    groups: tuple[str, ...]
-    """Dependency groups beside the project's own dependencies; ``*`` stands for all."""
+
+class LockTerms(Struct, frozen=True, kw_only=True):
+    """Hold all that has a say about locks beside the project and the target: their settings, others', and the door."""
+
+    settings: LockSettings
     may_create: bool
     """Whether a missing ``uv.lock`` may be made; only where a person runs a command in the project."""
     in_source_tree: bool
     """False in an unpacked sdist, where uv would find every lock stale."""
     unattended: str | None = None
     """What tells that nobody watches; None where a person may."""
-    without_groups: tuple[str, ...] = ()
-    only_groups: tuple[str, ...] = ()
-    """Where it names any, these groups alone, without the project's own dependencies."""
-    require_hashes: bool = True
-    install_args: tuple[str, ...] = ()
-    """Further options for uv."""
-    exclude_packages: tuple[str, ...] = ()
-    keep_dependencies: bool = False
-    """Whether an excluded distribution's own dependencies stay."""
-    exclude_runtime_packages: bool = False
     may_build: bool = True
     """Whether a distribution without a wheel for the target may be built."""
     vendor: tuple[str, ...] = ()
     """Wheels of the user, relative to the project."""
     function: str | None = None
     """Which of the project's functions it is for."""
-
-    @property
-    def resolved_name(self) -> str:
-        """Name of the resolved lock that an sdist carries: each function has its own."""
-        return f"pylock.hatch-lambda-{self.function}.toml" if self.function else RESOLVED_NAME
 
 
 class Lock(Struct, frozen=True, kw_only=True):
@@ -92,11 +77,16 @@ class Request(Struct, frozen=True, kw_only=True):
 
     path: Path
     project: Project
-    policy: LockPolicy
+    terms: LockTerms
     uv: Uv
     workspace: Path
     python: Path | None = None
     """An interpreter of the target's version, where one is at hand: uv would have to look for one."""
+
+    @property
+    def settings(self) -> LockSettings:
+        """The settings of locks."""
+        return self.terms.settings
 
     @property
     def shown(self) -> str:
@@ -122,16 +112,16 @@ def shown(path: Path, project: Project) -> str:
 ALL = "*"
 
 
-def chosen_names(policy: LockPolicy, available: Iterable[str]) -> tuple[str, ...]:
+def chosen_names(settings: LockSettings, available: Iterable[str]) -> tuple[str, ...]:
     """Return the chosen groups out of those that are *available*, as these are spelt.
 
     Raises ConfigurationError for one that is not there.
     """
     names = {canonicalize_name(name): name for name in available}
     for key, wanted in (
-        ("groups", policy.groups),
-        ("without-groups", policy.without_groups),
-        ("only-groups", policy.only_groups),
+        ("groups", settings.groups),
+        ("without-groups", settings.without_groups),
+        ("only-groups", settings.only_groups),
     ):
         for name in wanted:
             if name != ALL and canonicalize_name(name) not in names:
@@ -139,7 +129,7 @@ def chosen_names(policy: LockPolicy, available: Iterable[str]) -> tuple[str, ...
                     f"tool.lambda-slim.{key}: the project has no dependency group {name!r}"
                     f"{did_you_mean(name, names.values())}"
                 )
-    wanted = policy.only_groups or policy.groups
+    wanted = settings.only_groups or settings.groups
     taken = list(names) if ALL in wanted else [canonicalize_name(name) for name in wanted]
-    left_out = {canonicalize_name(name) for name in policy.without_groups}
+    left_out = {canonicalize_name(name) for name in settings.without_groups}
     return tuple(dict.fromkeys(names[name] for name in taken if name not in left_out))

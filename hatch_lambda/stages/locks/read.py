@@ -24,7 +24,7 @@ from hatch_lambda.stages.locks.formats.pylock import read as read_pylock
 from hatch_lambda.stages.locks.formats.requirements import read as read_requirements
 from hatch_lambda.stages.locks.formats.uv import create
 from hatch_lambda.stages.locks.formats.uv import read as read_uv
-from hatch_lambda.stages.locks.lock import RESOLVED_NAME, Lock, LockPolicy, Request, shown
+from hatch_lambda.stages.locks.lock import RESOLVED_NAME, Lock, LockTerms, Request, resolved_name, shown
 from hatch_lambda.stages.locks.pylock import empty
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ _WAYS_OUT = (
 )
 
 
-def read(project: Project, policy: LockPolicy, uv: Uv, workspace: Path, python: Path | None = None) -> Lock:
+def read(project: Project, terms: LockTerms, uv: Uv, workspace: Path, python: Path | None = None) -> Lock:
     """Return the project's lock in its normal form; *workspace* is a folder for what is made on the way.
 
     *python* is an interpreter of the target's version, for uv, where one is at hand.
@@ -60,16 +60,16 @@ def read(project: Project, policy: LockPolicy, uv: Uv, workspace: Path, python: 
     Raises LockError where there is no lock and none may be made, where it is stale, and where it cannot be
     read, and ConfigurationError where the settings name a file, an extra or a group that is not there.
     """
-    _check_extras(policy.extras, project)
-    found = discover(project, policy)
+    _check_extras(terms.settings.extras, project)
+    found = discover(project, terms)
     if found is None:
         path = workspace_root(project) / "uv.lock"
-        request = Request(path=path, project=project, policy=policy, uv=uv, workspace=workspace)
+        request = Request(path=path, project=project, terms=terms, uv=uv, workspace=workspace)
         return _create(request) if _has_requirements(project) else _none(request)
-    request = Request(path=found.path, project=project, policy=policy, uv=uv, workspace=workspace, python=python)
+    request = Request(path=found.path, project=project, terms=terms, uv=uv, workspace=workspace, python=python)
     lock = exclude(format_of(found.path)(request), request)
     # What an sdist carries was compared with the project when it was resolved, and may be that of a folder alone.
-    vouched = lock.vouched or (policy.function is not None and found.path.name == policy.resolved_name)
+    vouched = lock.vouched or (terms.function is not None and found.path.name == resolved_name(terms.function))
     return replace(lock, findings=(*_passed_over(found, project), *lock.findings), vouched=vouched)
 
 
@@ -90,19 +90,19 @@ def format_of(path: Path) -> Callable[[Request], Lock]:
 
 
 def _create(request: Request) -> Lock:
-    policy = request.policy
-    if policy.require_lock or not policy.may_create:
-        why = " and `require-lock` is set" if policy.require_lock else ", and a build does not make one"
+    terms, settings = request.terms, request.settings
+    if settings.require_lock or not terms.may_create:
+        why = " and `require-lock` is set" if settings.require_lock else ", and a build does not make one"
         where = "" if request.path.parent == request.project.root else f" in {request.path.parent}"
         raise LockError(f"{request.project.root}: there is no lock file{why}", hint=f"run `uv lock`{where}")
-    if policy.unattended is not None and policy.require_lock is None:
+    if terms.unattended is not None and settings.require_lock is None:
         raise LockError(
-            f"{request.project.root}: there is no lock file, and {policy.unattended} says that nobody watches: one"
+            f"{request.project.root}: there is no lock file, and {terms.unattended} says that nobody watches: one"
             " that is made now may choose other versions than were tested, and nobody would see it",
             hint=_WAYS_OUT,
         )
     create(request)
-    lock = read_uv(replace(request, policy=replace(policy, in_source_tree=False)))
+    lock = read_uv(replace(request, terms=replace(terms, in_source_tree=False)))
     made = Finding(
         code="HL010",
         severity=Severity.WARNING,
@@ -176,17 +176,17 @@ class Discovery(Struct, frozen=True, kw_only=True):
     passed_over: tuple[Path, ...] = ()
 
 
-def discover(project: Project, policy: LockPolicy) -> Discovery | None:
+def discover(project: Project, terms: LockTerms) -> Discovery | None:
     """Return the lock file to read, or None where there is none.
 
     The lock that an sdist carries goes before all else, for it was resolved from the user's choice.
     Raises LockError where the choice is not clear, and ConfigurationError where the chosen file is not there.
     """
-    resolved = project.root / policy.resolved_name
-    if not policy.in_source_tree and resolved.is_file():
+    resolved = project.root / resolved_name(terms.function)
+    if not terms.in_source_tree and resolved.is_file():
         return Discovery(path=resolved)
-    if policy.lock is not None:
-        return Discovery(path=_chosen(project, policy.lock))
+    if terms.settings.file is not None:
+        return Discovery(path=_chosen(project, terms.settings.file))
     candidates = [
         path
         for path in (

@@ -91,7 +91,7 @@ def _resolve(request: Request, pins: Pins, folder: Path) -> Pylock:
             *("pip", "compile", "--no-deps", "--universal", "--generate-hashes", "--no-header", "--no-annotate"),
             *("--quiet", "--no-python-downloads", "--index-strategy=unsafe-best-match"),
             *(f"--python-version={major}.{minor}", "--format=pylock.toml", "--output-file", result),
-            *request.policy.install_args,
+            *request.settings.install_args,
             source,
             cwd=request.project.root,
             UV_HTTP_RETRIES="1",

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from packaging.pylock import Package, PackageDirectory, PackageSdist, PackageVcs, Pylock
 
     from hatch_lambda.config.project import Project
+    from hatch_lambda.config.settings import LockSettings
     from hatch_lambda.config.target import Target
-    from hatch_lambda.stages.locks.lock import Lock, LockPolicy
+    from hatch_lambda.stages.locks.lock import Lock, LockTerms
 
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class _Unusable(Exception):  # noqa: N818 - it never leaves this module
     """Carry why one distribution cannot be installed."""
 
 
-def select(lock: Lock, project: Project, target: Target, policy: LockPolicy) -> tuple[Locked, ...]:
+def select(lock: Lock, project: Project, target: Target, terms: LockTerms) -> tuple[Locked, ...]:
     """Return what to install on *target*, sorted by name, without the project itself: wheels, and what to build.
 
     The choice is PEP 751's: markers first, then the best tag, then the source. Raises one LockError that lists every
@@ -50,8 +51,8 @@ def select(lock: Lock, project: Project, target: Target, policy: LockPolicy) -> 
     """
     where = shown(lock.path, project)
     _check_target(lock.pylock, where, target)
-    groups = frozenset() if lock.has_groups_chosen else chosen_groups(lock.pylock, project, policy)
-    extras = {*policy.extras, *map(canonicalize_name, policy.extras)}
+    groups = frozenset() if lock.has_groups_chosen else chosen_groups(lock.pylock, project, terms.settings)
+    extras = {*terms.settings.extras, *map(canonicalize_name, terms.settings.extras)}
     applicable = [
         package
         for package in lock.pylock.packages
@@ -64,21 +65,23 @@ def select(lock: Lock, project: Project, target: Target, policy: LockPolicy) -> 
             hint=f"the markers of its entries overlap; run {lock.mend}",
         )
     if not lock.vouched:
-        check_freshness(applicable, where=where, mend=lock.mend, project=project, target=target)
-    chosen = [_attempt(package, lock, target, policy) for package in applicable]
+        check_freshness(
+            applicable, where=where, mend=lock.mend, project=project, target=target, extras=terms.settings.extras
+        )
+    chosen = [_attempt(package, lock, target, terms) for package in applicable]
     problems = sorted(str(entry) for entry in chosen if isinstance(entry, _Unusable))
     if problems:
         raise LockError(
             f"{where}: no wheel for {target}:{listed(problems, limit=50)}",
             hint=_REMEDY
-            if policy.in_source_tree
+            if terms.in_source_tree
             else f"{_REMEDY}; what is outside the project cannot travel in its sdist: build by `uv build --wheel`",
         )
     usable = [entry for entry in chosen if not isinstance(entry, _Unusable)]
     return tuple(sorted(usable, key=lambda locked: locked.name))
 
 
-def chosen_groups(pylock: Pylock, project: Project, policy: LockPolicy) -> frozenset[str]:
+def chosen_groups(pylock: Pylock, project: Project, settings: LockSettings) -> frozenset[str]:
     """Return the groups to install: the chosen ones, and those that stand for the project's own dependencies.
 
     PEP 751 lets a tool put ``project.dependencies`` into a group of its making that is named in
@@ -91,8 +94,8 @@ def chosen_groups(pylock: Pylock, project: Project, policy: LockPolicy) -> froze
     tables += [pdm.get("dev-dependencies")] if isinstance(pdm, dict) else []
     real = {canonicalize_name(name) for table in tables if isinstance(table, dict) for name in table}
     synthetic = [name for name in pylock.default_groups or () if canonicalize_name(name) not in real and name != "dev"]
-    chosen = chosen_names(policy, {*project.dependency_groups, *(pylock.dependency_groups or ())} - set(synthetic))
-    return frozenset([*chosen, *map(canonicalize_name, chosen), *([] if policy.only_groups else synthetic)])
+    chosen = chosen_names(settings, {*project.dependency_groups, *(pylock.dependency_groups or ())} - set(synthetic))
+    return frozenset([*chosen, *map(canonicalize_name, chosen), *([] if settings.only_groups else synthetic)])
 
 
 def _check_target(pylock: Pylock, where: str, target: Target) -> None:
@@ -117,13 +120,13 @@ def _is_project(package: Package, lock: Lock, project: Project) -> bool:
     return "name" in project.metadata and package.name == project.distribution
 
 
-def _attempt(package: Package, lock: Lock, target: Target, policy: LockPolicy) -> Locked | _Unusable:
+def _attempt(package: Package, lock: Lock, target: Target, terms: LockTerms) -> Locked | _Unusable:
     try:
         chosen = _choose(package, lock.pylock, target, lock.path.parent)
     except (_Unusable, UnlockedError) as problem:
         version = f" {package.version}" if package.version is not None else ""
         return _Unusable(f"{package.name}{version}: {problem}")
-    if isinstance(chosen, LockedSource) and not policy.may_build:
+    if isinstance(chosen, LockedSource) and not terms.may_build:
         return _Unusable(f'{chosen.shown}: there is {chosen.place} to build, and `sdist` is "never"')
     return chosen
 

@@ -20,9 +20,10 @@ from hatch_lambda.errors.secrets import masked
 from hatch_lambda.stages.locks.pylock import absolute, empty, strong_hashes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hatch_lambda.config.project import Project
     from hatch_lambda.config.target import Target
-    from hatch_lambda.stages.locks.lock import LockPolicy
 
 
 class UnlockedError(ValueError):
@@ -81,13 +82,13 @@ def _folder(package: Package, source: PackageDirectory, base: Path) -> LockedSou
     )
 
 
-def vendored_wheels(project: Project, target: Target, policy: LockPolicy) -> list[LockedWheel]:
-    """Return the wheels that ``vendor`` names, with the hashes that they have now.
+def vendored_wheels(project: Project, target: Target, vendor: Iterable[str]) -> list[LockedWheel]:
+    """Return the wheels that *vendor*, the setting, names, with the hashes that they have now.
 
     Raises ConfigurationError for one that is not there, that is no wheel, or that is not for *target*.
     """
     wheels: dict[str, LockedWheel] = {}
-    for name in policy.vendor:
+    for name in vendor:
         where = f"tool.lambda-slim.vendor: {name!r}"
         path = inside(project.root, name, "tool.lambda-slim.vendor")
         if not path.is_file():

@@ -64,7 +64,7 @@ def stamp(content: object, separators: tuple[str, str] | None = None) -> str:
 
 def check_stamp(request: Request, recorded: str, stamps: Iterable[str], maker: str) -> None:
     """Raise LockError unless *recorded*, which the lock carries, is one of the *stamps* of the project as it is."""
-    if request.policy.in_source_tree and recorded not in stamps:
+    if request.terms.in_source_tree and recorded not in stamps:
         raise LockError(f"{request.shown}: the project has changed since it was locked", hint=f"run {maker}")
 
 

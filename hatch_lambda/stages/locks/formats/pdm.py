@@ -69,9 +69,9 @@ def read(request: Request) -> Lock:
             hint="run `pdm lock --strategy inherit_metadata`",
         )
     available = [*table(request, "dependency-groups"), *table(request, "tool", "pdm", "dev-dependencies")]
-    groups = set(map(canonicalize_name, chosen_names(request.policy, available)))
-    if not request.policy.only_groups:
-        groups |= {canonicalize_name("default"), *map(canonicalize_name, request.policy.extras)}
+    groups = set(map(canonicalize_name, chosen_names(request.settings, available)))
+    if not request.settings.only_groups:
+        groups |= {canonicalize_name("default"), *map(canonicalize_name, request.settings.extras)}
     if missing := sorted(groups - set(map(canonicalize_name, metadata.groups))):
         raise LockError(
             f"{request.shown}: not locked for {', '.join(missing)}",

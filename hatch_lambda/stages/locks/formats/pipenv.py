@@ -66,14 +66,14 @@ def read(request: Request) -> Lock:
     meta = convert(request, document.get("_meta"), _Meta, MAKER)
     _check(request, meta)
     categories = {"dev": "develop", **{name: name for name in document if name not in {"_meta", "default", "develop"}}}
-    names = [categories[name] for name in chosen_names(request.policy, categories)]
+    names = [categories[name] for name in chosen_names(request.settings, categories)]
     pins = Pins()
     environment = request.uv.environment
     for number, source in enumerate(meta.sources):
         url = _VARIABLE.sub(lambda match: environment.get(match[1], match[0]), source.url)
         pins.options.append(f"{'--extra-index-url' if number else '--index-url'} {url}")
     unlocked: list[str] = []
-    for category in names if request.policy.only_groups else ["default", *names]:
+    for category in names if request.settings.only_groups else ["default", *names]:
         for name, value in convert(request, document.get(category, {}), dict[str, Any], MAKER).items():
             _pin(name, convert(request, value, _Entry, MAKER), pins, unlocked, request)
     if unlocked:

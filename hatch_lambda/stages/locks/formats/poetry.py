@@ -80,8 +80,8 @@ def read(request: Request) -> Lock:
     check_stamp(request, document.metadata.content_hash, _stamps(request), MAKER)
     available = [*table(request, "tool", "poetry", "group"), *table(request, "dependency-groups")]
     available += ["dev"] if table(request, "tool", "poetry", "dev-dependencies") else []
-    groups = set(map(canonicalize_name, chosen_names(request.policy, available)))
-    if not request.policy.only_groups:
+    groups = set(map(canonicalize_name, chosen_names(request.settings, available)))
+    if not request.settings.only_groups:
         groups.add(canonicalize_name(_MAIN))
     pins = Pins()
     for package in document.package:
@@ -121,7 +121,7 @@ def _marker(package: _Package, groups: set[Any], request: Request) -> Marker | N
         told = {canonicalize_name(group): text for group, text in markers.items()}
         needed = groups.intersection(map(canonicalize_name, package.groups))
         markers = "" if needed - set(told) else " or ".join(f"({told[group]})" for group in sorted(needed))
-    return without_extras(markers, request.policy.extras, request)
+    return without_extras(markers, request.settings.extras, request)
 
 
 def _stamps(request: Request) -> list[str]:

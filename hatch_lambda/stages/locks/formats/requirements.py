@@ -36,15 +36,15 @@ def read(request: Request) -> Lock:
 
     Raises LockError for lines that are not, for what uv cannot find, and where no file has a listed hash.
     """
-    policy = request.policy
-    if policy.groups or policy.only_groups:
+    settings = request.settings
+    if settings.groups or settings.only_groups:
         raise ConfigurationError(
-            f"tool.lambda-slim.{'groups' if policy.groups else 'only-groups'}: {request.shown} knows no dependency"
+            f"tool.lambda-slim.{'groups' if settings.groups else 'only-groups'}: {request.shown} knows no dependency"
             " groups",
             hint="make the file with the groups in it (`uv export --group NAME`) and leave the setting out, "
             "or use uv.lock or pylock.toml",
         )
-    contents = parse_file(request.path, request.project, require_hashes=policy.require_hashes)
+    contents = parse_file(request.path, request.project, require_hashes=settings.require_hashes)
     if contents.problems:
         raise LockError(
             f"{request.shown}: not every line is pinned and hashed:{listed(contents.problems)}",

@@ -61,7 +61,7 @@ def read(request: Request) -> Lock:
     for those the hash says what the folder holds now.
     """
     with ThreadPoolExecutor(max_workers=2) as pool:
-        checking = pool.submit(_check, request) if request.policy.in_source_tree else None
+        checking = pool.submit(_check, request) if request.terms.in_source_tree else None
         exporting = pool.submit(_export, request)
         stands_alone = _stands_alone(request.path)  # which takes as long as uv does
         exported = exporting.result()
@@ -117,11 +117,11 @@ def _stands_alone(path: Path) -> bool:
 
 def _export(request: Request) -> str | CommandError:
     """Return the lock as ``pylock.toml``, its paths relative to the folder of the lock; 20 ms."""
-    chosen = [f"--extra={extra}" for extra in request.policy.extras]
-    if not request.policy.keep_dependencies:
-        chosen += [f"--prune={name}" for name in sorted(excluded_names(request.policy))]
-    option = "--only-group" if request.policy.only_groups else "--group"
-    chosen += [f"{option}={name}" for name in chosen_names(request.policy, request.project.dependency_groups)]
+    chosen = [f"--extra={extra}" for extra in request.settings.extras]
+    if not request.settings.keep_dependencies:
+        chosen += [f"--prune={name}" for name in sorted(excluded_names(request.settings))]
+    option = "--only-group" if request.settings.only_groups else "--group"
+    chosen += [f"{option}={name}" for name in chosen_names(request.settings, request.project.dependency_groups)]
     if request.path.parent != request.project.root:
         chosen.append(f"--package={request.project.metadata.get('name') or request.project.distribution}")
     try:

@@ -12,7 +12,7 @@ SHA = "a" * 64
 
 
 class Bench:
-    """A project folder, and the policy that follows from its settings."""
+    """A project folder, and the terms of its lock."""
 
     def __init__(self, root):
         self.root = root
@@ -22,18 +22,13 @@ class Bench:
         (self.root / "pyproject.toml").write_text(text, encoding="utf-8")
         return Project.read(self.root)
 
-    def policy(self, **changes):
-        from hatch_lambda.stages.locks.lock import LockPolicy
+    def terms(self, **changes):
+        from hatch_lambda.config.settings import LockSettings
+        from hatch_lambda.stages.locks.lock import LockTerms
 
-        values = {
-            "lock": None,
-            "require_lock": False,
-            "extras": (),
-            "groups": (),
-            "may_create": False,
-            "in_source_tree": True,
-        }
-        return LockPolicy(**{**values, **changes})
+        door = {"may_create": False, "in_source_tree": True}
+        door |= {name: changes.pop(name) for name in {*LockTerms.__struct_fields__} & {*changes}}
+        return LockTerms(settings=LockSettings(**{"require_lock": False, **changes}), **door)
 
     def lock(self, *packages, head="", **changes):
         from hatch_lambda.stages.locks.lock import Lock
@@ -46,7 +41,7 @@ class Bench:
         from hatch_lambda.stages.locks import select
 
         target = Target(runtime=runtimes()[runtime], architecture=architecture)
-        return select.select(lock, project or self.project(), target, self.policy(**changes))
+        return select.select(lock, project or self.project(), target, self.terms(**changes))
 
 
 def package(name, version="1.0", *tags, more="", hashes=f'sha256 = "{SHA}"'):

@@ -24,11 +24,11 @@ def test_uv_lock_goes_before_pylock_and_pylock_before_requirements(bench):
     names = ["uv.lock", "pylock.toml", "requirements.txt"]
     touch(bench.root, *names)
     for taken in names:
-        found = discover(project, bench.policy())
+        found = discover(project, bench.terms())
         assert found.path.name == taken
         assert [path.name for path in found.passed_over] == names[names.index(taken) + 1 :]
         found.path.unlink()
-    assert discover(project, bench.policy()) is None
+    assert discover(project, bench.terms()) is None
 
 
 def test_what_was_passed_over_is_told(bench, tmp_path):
@@ -37,7 +37,7 @@ def test_what_was_passed_over_is_told(bench, tmp_path):
     project = bench.project()
     touch(bench.root, "pylock.toml", text=EMPTY)
     touch(bench.root, "requirements.txt")
-    (finding,) = read(project, bench.policy(), NO_UV, tmp_path).findings
+    (finding,) = read(project, bench.terms(), NO_UV, tmp_path).findings
     assert finding.code == "HL011"
     assert "pylock.toml was taken, and not requirements.txt" in finding.message
 
@@ -47,19 +47,19 @@ def test_several_named_pylocks_need_a_choice(bench):
 
     project = bench.project()
     touch(bench.root, "pylock.a.toml", RESOLVED_NAME)
-    assert discover(project, bench.policy()).path.name == "pylock.a.toml"
+    assert discover(project, bench.terms()).path.name == "pylock.a.toml"
     touch(bench.root, "pylock.b.toml")
     with pytest.raises(LockError, match=r"several lock files: pylock\.a\.toml, pylock\.b\.toml") as caught:
-        discover(project, bench.policy())
+        discover(project, bench.terms())
     assert 'lock = "pylock.a.toml"' in caught.value.hint
 
 
 def test_the_settings_choose(bench):
     project = bench.project()
     touch(bench.root, "uv.lock", "deploy/lambda.txt")
-    assert discover(project, bench.policy(lock="deploy/lambda.txt")).path.name == "lambda.txt"
+    assert discover(project, bench.terms(file="deploy/lambda.txt")).path.name == "lambda.txt"
     with pytest.raises(ConfigurationError, match=r"tool.lambda-slim.lock: there is no file 'gone.lock'"):
-        discover(project, bench.policy(lock="gone.lock"))
+        discover(project, bench.terms(file="gone.lock"))
 
 
 def test_a_name_of_no_known_format_is_refused(bench):
@@ -89,7 +89,7 @@ def test_a_member_is_covered_by_its_workspace(bench, workspace, covered):
 def test_a_project_without_dependencies_needs_no_lock(bench, tmp_path, text, changes):
     from hatch_lambda.stages.locks.read import read
 
-    lock = read(bench.project(text), bench.policy(**changes), NO_UV, tmp_path)
+    lock = read(bench.project(text), bench.terms(**changes), NO_UV, tmp_path)
     assert (list(lock.pylock.packages), lock.findings) == ([], ())
     assert not lock.path.exists()
 
@@ -106,4 +106,4 @@ def test_a_project_with_dependencies_and_no_lock_is_never_taken_for_one_without(
     from hatch_lambda.stages.locks.read import read
 
     with pytest.raises(LockError, match="there is no lock file"):
-        read(bench.project(text), bench.policy(), NO_UV, tmp_path)
+        read(bench.project(text), bench.terms(), NO_UV, tmp_path)

@@ -129,7 +129,7 @@ def test_included_files_are_read_relative_to_the_including_one(bench):
 def test_an_unlocked_file_is_one_error_with_the_commands_that_lock_it(bench, tmp_path):
     parsed(bench, "a\nb\n")
     with pytest.raises(LockError, match=r"requirements.txt:1: a: .*\n.*requirements.txt:2: b: ") as caught:
-        read(bench.project(), bench.policy(), NO_UV, tmp_path)
+        read(bench.project(), bench.terms(), NO_UV, tmp_path)
     assert "--generate-hashes" in caught.value.hint
 
 
@@ -137,4 +137,4 @@ def test_groups_are_refused(bench, tmp_path):
     parsed(bench, f"a==1 {HASH}\n")
     project = bench.project('[dependency-groups]\nops = ["a"]\n')
     with pytest.raises(ConfigurationError, match=r"tool\.lambda-slim\.groups: requirements\.txt knows no"):
-        read(project, bench.policy(groups=("ops",)), NO_UV, tmp_path)
+        read(project, bench.terms(groups=("ops",)), NO_UV, tmp_path)
