@@ -250,6 +250,11 @@ class SdistSettings(Group, frozen=True, kw_only=True):
         Meta(description="Shared libraries of the image, by their full paths, to put into the package's `lib/`."),
     ] = msgspec.field(name="container-extra-files", default=())
 
+    @property
+    def shaping(self) -> SdistSettings:
+        """What can change a wheel: neither whose program makes it, nor where a file lies, nor whose key is lent."""
+        return msgspec.structs.replace(self, engine=None, file=None, ssh=False)
+
 
 class SlimSettings(Group, frozen=True, kw_only=True):
     """Say which files go."""

@@ -33,7 +33,7 @@ from hatch_lambda.core.python import nearby
 from hatch_lambda.core.untrusted import is_digest, name_problem, shown
 from hatch_lambda.core.version import __version__
 from hatch_lambda.inspect.audit.facts import Facts  # noqa: TC001 - as above
-from hatch_lambda.pipeline.policies import build_policy, project_policy, slim_policy, strip_policy
+from hatch_lambda.pipeline.policies import slim_policy, strip_policy
 from hatch_lambda.stages.archive.pack import SectionStreams
 from hatch_lambda.stages.archive.section import DamagedSectionError, Section, StoredSection
 from hatch_lambda.stages.archive.write import is_whole, write_section
@@ -390,8 +390,8 @@ def take(project: Project, source: Source, timestamp: Timestamp, run: Run) -> Ta
 
     run.session.progress.start("install", 0)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        policy = project_policy(project, source.wheel)
-        building = pool.submit(take_project, project.root, policy, run.session.uv, run.work)
+        settings, uv, scripts = project.settings.project, run.session.uv, project.settings.slim.scripts
+        building = pool.submit(take_project, project, settings, uv, run.work, wheel=source.wheel, scripts=scripts)
         target = project.target
         asking = pool.submit(bytecode_options, project.settings, target.runtime, run.session, cwd=project.root)
         chosen = choose(project, source, run)
@@ -465,10 +465,13 @@ def install_dependencies(project: Project, chosen: Chosen, run: Run) -> Tree:
 
 def _bench(project: Project, run: Run) -> Bench:
     from hatch_lambda.stages.install.sdists.bench import Bench
+    from hatch_lambda.stages.install.sdists.engine import containerfile
 
     return Bench(
         target=project.target,
-        policy=build_policy(project),
+        settings=project.settings.sdist,
+        containerfile=containerfile(project.root, project.settings.sdist),
+        install_args=project.settings.lock.install_args,
         uv=run.session.uv,
         cache=run.session.cache,
         workspace=run.work,
@@ -551,14 +554,14 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
     def _key(self) -> Key:
         from hatch_lambda.stages.install.sdists.build import surroundings
 
-        settings, build = self.run.settings, build_policy(self.project)
+        settings, bench = self.run.settings, _bench(self.project, self.run)
         return Key(
             wheels=self.chosen.identities,
             target=str(self.project.target),
             policies=(
-                *(build, slim_policy(settings), strip_policy(settings)),
+                *(bench.key, slim_policy(settings), strip_policy(settings)),
                 self._bytecode and self._bytecode.policy,
-                *(surroundings(build, self.run.session.uv.environment) if self.chosen.choice.sources else ()),
+                *(surroundings(settings.sdist, self.run.session.uv.environment) if self.chosen.choice.sources else ()),
             ),
             compression=settings.output.compression,
             timestamp=self.timestamp,

@@ -12,7 +12,7 @@ from hatch_lambda.core.files import workspace
 from hatch_lambda.core.model import Journal, Silent, Tree
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.pipeline.dependencies import choose, install_dependencies, lock_terms
-from hatch_lambda.pipeline.policies import project_policy, slim_policy, strip_policy
+from hatch_lambda.pipeline.policies import slim_policy, strip_policy
 from hatch_lambda.pipeline.steps import Run
 from hatch_lambda.stages.bytecode.choose import bytecode_policy
 from hatch_lambda.stages.bytecode.plan import plan as plan_bytecode
@@ -24,6 +24,7 @@ from hatch_lambda.stages.strip.tree import strip_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from hatch_lambda.config.project import Project
     from hatch_lambda.config.settings import Settings
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from hatch_lambda.core.model import Change
     from hatch_lambda.core.session import Session
     from hatch_lambda.pipeline.request import Source
+    from hatch_lambda.stages.install.project import ProjectPart
 
 
 class ExplainedFile(Struct, frozen=True, kw_only=True):
@@ -103,11 +105,9 @@ def plan(project: Project, source: Source, session: Session) -> tuple[list[Chang
 
     Before the decisions come the Changes of the install stage, about which no rule decides.
     """
-    from hatch_lambda.stages.install.project import take_project
-
     with workspace(session.cache.root) as work:
         run = Run(settings=project.settings, session=session, work=work, journal=Journal())
-        own = take_project(project.root, project_policy(project, source.wheel), session.uv, work)
+        own = _own(project, source, session, work)
         installed = install_dependencies(project, choose(project, source, run), run)
         dependencies = run.decide(installed, own.tree)
         kept, _ = apply_decisions(dependencies)
@@ -133,6 +133,13 @@ class RulesDocument(Struct, frozen=True, kw_only=True):
     rules: tuple[Saving, ...]
 
 
+def _own(project: Project, source: Source, session: Session, work: Path) -> ProjectPart:
+    from hatch_lambda.stages.install.project import take_project
+
+    settings = project.settings
+    return take_project(project, settings.project, session.uv, work, wheel=source.wheel, scripts=settings.slim.scripts)
+
+
 @machine_errors()
 def savings(project: Project, source: Source, session: Session) -> tuple[Saving, ...]:
     """Weigh every rule against the dependencies of *project*; builds nothing, and makes no lock."""
@@ -153,14 +160,12 @@ def savings(project: Project, source: Source, session: Session) -> tuple[Saving,
 
 def _weigh(project: Project, source: Source, session: Session) -> Counter[str]:
     """Count bytes by rule as if all of them were on; of a file that several ask for, the last has it."""
-    from hatch_lambda.stages.install.project import take_project
-
     slim = replace(project.settings.slim, rules={rule.name: True for rule in all_rules()})
     settings = replace(project.settings, slim=slim)
     weights: Counter[str] = Counter()
     with workspace(session.cache.root) as work:
         run = Run(settings=settings, session=session, work=work, journal=Journal())
-        own = take_project(project.root, project_policy(project, source.wheel), session.uv, work)
+        own = _own(project, source, session, work)
         decisions = run.decide(install_dependencies(project, choose(project, source, run), run), own.tree)
         for decision in decisions:
             if not decision.kept:

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from hatch_lambda.core.files import workspace
 from hatch_lambda.errors import HatchLambdaError, machine_errors
 from hatch_lambda.pipeline.build import build as build_package
-from hatch_lambda.pipeline.policies import project_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,7 +55,7 @@ class _Wheels:
     """The wheels of projects that have several functions, each built when it is first asked for."""
 
     def __init__(self, projects: Sequence[Project], work: Path) -> None:
-        roots = [project.root for project in projects if _has_wheel(project)]
+        roots = [project.root for project in projects if project.is_package]
         self._work = work
         self._locks = {root: threading.Lock() for root in roots if roots.count(root) > 1}
         self._built: dict[Path, Path] = {}
@@ -65,7 +64,7 @@ class _Wheels:
         """Return the wheel; None where nobody shares it."""
         from hatch_lambda.stages.install.wheel import build_wheel
 
-        if not _has_wheel(project) or project.root not in self._locks:
+        if not project.is_package or project.root not in self._locks:
             return None
         with self._locks[project.root]:
             if project.root not in self._built:
@@ -73,11 +72,6 @@ class _Wheels:
                 folder.mkdir(exist_ok=True)
                 self._built[project.root] = build_wheel(project.root, session.uv, folder)
             return self._built[project.root]
-
-
-def _has_wheel(project: Project) -> bool:
-    policy = project_policy(project, None)
-    return policy.folder is None and policy.is_package
 
 
 def failed(outcomes: Sequence[tuple[str, Package | HatchLambdaError]]) -> HatchLambdaError | None:

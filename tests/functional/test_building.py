@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from hatch_lambda.config.settings import SdistSettings
 from hatch_lambda.config.target import Architecture, Target, runtimes
 from hatch_lambda.core import python
 from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.model import LockedSource
 from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import InstallError
-from hatch_lambda.stages.install.sdists.bench import Bench, BuildPolicy
+from hatch_lambda.stages.install.sdists.bench import Bench
 from hatch_lambda.stages.install.sdists.build import build
 
 from .sources import make_sdist, make_source
@@ -47,9 +48,8 @@ class Yard:
         self.rounds += 1
         work = self.folder / f"work-{self.rounds}"
         work.mkdir()
-        policy = BuildPolicy(sdist="pure")
         uv = Uv(executable=self.uv.executable, environment={**self.uv.environment, **variables})
-        bench = Bench(target=target, policy=policy, uv=uv, cache=self.cache, workspace=work, cwd=self.folder)
+        bench = Bench(target=target, settings=SdistSettings(), uv=uv, cache=self.cache, workspace=work, cwd=self.folder)
         return build(source, bench)
 
     def sdist(self, name, files=(), **more):
@@ -113,7 +113,7 @@ def test_variables_that_are_known_to_change_what_is_built_are_part_of_what_it_is
 
 def test_what_an_interpreter_of_uv_s_choice_has_built_is_not_kept(yard, monkeypatch):
     """Where there is none of the target's version: the next time it may be another."""
-    monkeypatch.setattr("hatch_lambda.core.python.find", lambda *_, **__: None)
+    monkeypatch.setattr("hatch_lambda.stages.install.sdists.bench.find", lambda *_, **__: None)
     source = yard.sdist("one")
     for _ in range(2):
         yard.build(source)

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hatch_lambda.config.project import Project
+from hatch_lambda.config.settings import ProjectSettings, SdistSettings, Settings
 from hatch_lambda.config.target import Architecture, Target, runtimes
 from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.dist_info import digest, renew
@@ -20,7 +22,7 @@ from hatch_lambda.core.model import Tree
 from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import InstallError
 from hatch_lambda.stages.install.distributions import read_tree, refuse_conflicts, take_distributions
-from hatch_lambda.stages.install.project import ProjectPolicy, take_project
+from hatch_lambda.stages.install.project import take_project
 from hatch_lambda.stages.install.wheel import unpack
 from hatch_lambda.stages.install.writing_back import write_back
 from hatch_lambda.stages.slim.decision import SlimPolicy
@@ -55,11 +57,10 @@ class Bench:
 
     def bench(self):
         from hatch_lambda.stages.install.sdists import bench
-        from hatch_lambda.stages.install.sdists.bench import BuildPolicy
 
         return bench.Bench(
             target=self.target,
-            policy=BuildPolicy(sdist="pure"),
+            settings=SdistSettings(),
             uv=self.uv,
             cache=Cache(root=None),
             workspace=self.work,
@@ -378,12 +379,9 @@ def test_a_folder_that_pip_or_uv_filled_for_the_user_keeps_files_that_nobody_lis
     assert {change.rule for change in changes} == {"installer-leftovers"}
 
 
-POLICY = {"is_package": True, "handler": None, "include": (), "placed": (), "exclude": (), "scripts": False}
-
-
-def project(bench, wheel, **changes):
-    policy = ProjectPolicy(wheel=wheel, **{**POLICY, **changes})
-    return take_project(bench.folder, policy, bench.uv, bench.work)
+def project(bench, wheel, *, scripts=False, **changes):
+    made = Project(root=bench.folder, settings=Settings(), pyproject={"build-system": {}})
+    return take_project(made, ProjectSettings(**changes), bench.uv, bench.work, wheel=wheel, scripts=scripts)
 
 
 FILES = {

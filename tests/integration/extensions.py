@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from hatch_lambda.config.settings import SdistSettings
 from hatch_lambda.config.target import Architecture, Target, runtimes
 from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.model import LockedSource
 from hatch_lambda.core.uv import Uv
-from hatch_lambda.stages.install.sdists.bench import Bench, BuildPolicy
+from hatch_lambda.stages.install.sdists.bench import Bench
 from hatch_lambda.stages.install.sdists.build import build_wheel
 
 if TYPE_CHECKING:
@@ -97,13 +98,14 @@ class Works:
         self.cache = Cache(root=cache)
         self.environment = {**os.environ, "UV_LINK_MODE": "hardlink"}
 
-    def build(self, source, runtime="python3.11", architecture="arm64", **policy) -> Path:
+    def build(self, source, runtime="python3.11", architecture="arm64", containerfile=None, **settings) -> Path:
         work = self.folder / "work"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         bench = Bench(
             target=Target(runtime=runtimes()[runtime], architecture=Architecture(architecture)),
-            policy=BuildPolicy(**policy),
+            settings=SdistSettings(**settings),
+            containerfile=containerfile,
             uv=Uv.find(self.environment),
             cache=self.cache,
             workspace=work,

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from hatch_lambda.config.settings import SdistSettings
 from hatch_lambda.config.target import Architecture, Target, runtimes
 from hatch_lambda.core.model import Tree
 from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import InstallError, MissingToolError
-from hatch_lambda.stages.install.sdists.bench import Bench, BuildPolicy
+from hatch_lambda.stages.install.sdists.bench import Bench
 from hatch_lambda.stages.install.sdists.container import with_extra_files
-from hatch_lambda.stages.install.sdists.engine import ContainerPolicy
+from hatch_lambda.stages.install.sdists.engine import Containerfile
 from tests.functional.wheels import make_project
 
 from .conftest import Shell
@@ -63,17 +64,16 @@ def works(tmp_path):
     return Works(tmp_path, tmp_path / "cache")
 
 
-def build(works, source, **policy):
-    container = ContainerPolicy(**{"args": LIMITS, **policy})
-    return works.build(source, "python3.11", "x86_64", sdist="container", container=container)
+def build(works, source, **settings):
+    return works.build(source, "python3.11", "x86_64", method="container", args=LIMITS, **settings)
 
 
-def bench(works, tmp_path, **policy):
+def bench(works, tmp_path, **settings):
     work = tmp_path / "bench"
     work.mkdir()
     return Bench(
         target=Target(runtime=runtimes()["python3.11"], architecture=Architecture.X86_64),
-        policy=BuildPolicy(sdist="pure", container=ContainerPolicy(args=LIMITS, **policy)),
+        settings=SdistSettings(args=LIMITS, **settings),
         uv=Uv.find(works.environment),
         cache=works.cache,
         workspace=work,
@@ -128,7 +128,7 @@ def test_the_users_own_image_is_built_and_used(works, image, tmp_path):
     statement = "assert open('/beside.txt').read() + os.environ['WORD'] == 'toldabc'"
     source = works.local("cmodule", setuptools_files("cmodule", statement=statement))
     build_args = ("--isolation=chroot", "--build-arg=WORD=abc")
-    assert objects(build(works, source, file=file, build_args=build_args))
+    assert objects(build(works, source, containerfile=Containerfile(path=file, digest=""), build_args=build_args))
 
 
 def test_libraries_of_the_image_come_along(works, image, tmp_path):
@@ -170,9 +170,8 @@ def test_an_image_that_is_not_there_is_named(works, image):
 @pytest.mark.slow
 def test_an_image_without_the_targets_python_is_told_apart(works, image, tmp_path):
     source = works.local("cmodule", setuptools_files("cmodule"))
-    policy = ContainerPolicy(args=LIMITS, image=image)
     with pytest.raises(InstallError, match=r"the image has no Python 3\.12"):
-        works.build(source, "python3.12", "x86_64", sdist="container", container=policy)
+        works.build(source, "python3.12", "x86_64", method="container", args=LIMITS, image=image)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_what_asks_for_no_compiler_is_built_without_one(tmp_path):
     """A pure sdist needs neither a compiler nor Linux; the cache has no tools afterwards."""
     works = Works(tmp_path, tmp_path / "cache")
     files = {"pyproject.toml": setuptools_files("plain")["pyproject.toml"].replace("[]", '["plain"]'), "plain.py": ""}
-    wheel = works.build(works.local("plain", files), sdist="cross")
+    wheel = works.build(works.local("plain", files), method="cross")
     assert wheel.name == "plain-1.0-py3-none-any.whl"
     assert not (tmp_path / "cache" / "tools").exists()
 
@@ -120,14 +120,14 @@ def test_an_optional_module_whose_compilation_fails_is_not_lost_silently(works, 
     """Its wheel then has the target's tag and no module, and setuptools exits with 0."""
     files = setuptools_files("halfway", f"#error stop here\n{C_MODULE}", optional=True)
     with pytest.raises(InstallError, match=r"(?s)asked for a compiler.*stop here") as caught:
-        works.build(works.sdist(make_archive(tmp_path, "halfway", files)), sdist="cross")
+        works.build(works.sdist(make_archive(tmp_path, "halfway", files)), method="cross")
     assert "container" in caught.value.hint
 
 
 def test_a_failed_build_shows_its_last_lines_and_where_the_others_are(works, tmp_path):
     files = setuptools_files("broken", C_MODULE.replace("return PyUnicode", "retrun PyUnicode"))
     with pytest.raises(InstallError, match=r"broken 1\.0") as caught:
-        works.build(works.sdist(make_archive(tmp_path, "broken", files)), sdist="cross")
+        works.build(works.sdist(make_archive(tmp_path, "broken", files)), method="cross")
     log = Path(caught.value.hint.rpartition(" ")[2])
     assert "retrun" in log.read_text()
 
@@ -136,7 +136,7 @@ def test_a_failed_build_shows_its_last_lines_and_where_the_others_are(works, tmp
 def test_a_folder_of_the_user_stays_as_it_was(works):
     source = works.local("mine", setuptools_files("mine"))
     before = sorted(Path(source.directory).rglob("*"))
-    works.build(source, sdist="cross")
+    works.build(source, method="cross")
     assert sorted(Path(source.directory).rglob("*")) == before
 
 
@@ -148,7 +148,7 @@ def test_rust_is_refused_before_anything_is_downloaded(tmp_path):
         "Cargo.toml": "[package]\n",
     }
     with pytest.raises(InstallError, match=r"rusty 1\.0 .* Rust") as caught:
-        works.build(works.local("rusty", files), sdist="cross")
+        works.build(works.local("rusty", files), method="cross")
     assert "container" in caught.value.hint
     assert not (tmp_path / "cache" / "tools").exists()
 
@@ -206,7 +206,7 @@ def test_the_build_systems_that_people_use_work(works, arm64, tmp_path, kind):
     """With exceptions and streams of C++, whose library is linked in."""
     name = f"with_{kind}"
     source = works.sdist(make_archive(tmp_path, name, project_files(kind)))
-    wheel = works.build(source, sdist="cross")
+    wheel = works.build(source, method="cross")
     check(wheel, "python3.11", "arm64")
     program = f"import {name} as module; print(module.answer())"
     assert says(arm64, unpacked(wheel, tmp_path / "site"), program) == "native"
@@ -226,7 +226,7 @@ PROGRAMS = {
 def test_real_distributions_are_built_for_each_target(works, arm64, tmp_path, name, runtime, architecture):
     """Each as its project publishes it."""
     command = [interpreter(runtime.removeprefix("python"))]
-    wheel = works.build(works.published(name), runtime, architecture, sdist="cross")
+    wheel = works.build(works.published(name), runtime, architecture, method="cross")
     check(wheel, runtime, architecture)
     if (architecture, runtime) == ("arm64", "python3.13"):
         return  # nobody can run it here

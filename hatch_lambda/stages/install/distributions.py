@@ -61,7 +61,7 @@ def _install(bench: Bench, *what: str | Path) -> None:
             *("--link-mode", "hardlink", "--python", sys.executable, "--target", bench.workspace / _FOLDER),
             *("--python-version", f"{major}.{minor}"),
             *("--python-platform", f"{target.architecture.machine}-manylinux_{glibc_major}_{glibc_minor}"),
-            *bench.policy.install_args,
+            *bench.install_args,
             *what,
             cwd=bench.cwd,
         )

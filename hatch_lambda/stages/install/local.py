@@ -43,7 +43,7 @@ def _build(source: LockedSource, bench: Bench, once: Once) -> Built:
         built = build(source, bench)
         return _Kept(built.wheel.name, built.wheel.read_bytes(), built.identity)
 
-    kept = once.get(digest(source.directory, source.name, bench.target, bench.policy, bench.cwd), make)
+    kept = once.get(digest(source.directory, source.name, bench.target, bench.key, bench.cwd), make)
     folder = bench.workspace / f"built-{source.name}"
     folder.mkdir()
     wheel = folder / kept.name

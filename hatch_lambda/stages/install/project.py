@@ -9,25 +9,10 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hatch_lambda.config.project import Project
+    from hatch_lambda.config.settings import ProjectSettings
     from hatch_lambda.core.model import Tree
     from hatch_lambda.core.uv import Uv
-
-
-class ProjectPolicy(Struct, frozen=True, kw_only=True):
-    """How the project is taken, and what of it."""
-
-    wheel: Path | None
-    """Its wheel, where that was built already."""
-    is_package: bool
-    """Whether it has a build system, so that its wheel says what belongs to it."""
-    handler: str | None
-    include: tuple[str, ...]
-    placed: tuple[tuple[str, str], ...]
-    """Files and folders of the project, and where each goes in the package."""
-    exclude: tuple[str, ...]
-    scripts: bool
-    folder: Path | None = None
-    """A folder whose content is taken in place of the project's files."""
 
 
 class ProjectPart(Struct, frozen=True, kw_only=True):
@@ -40,34 +25,53 @@ class ProjectPart(Struct, frozen=True, kw_only=True):
     """The build backend and its version, as the wheel says."""
 
 
-def take_project(root: Path, policy: ProjectPolicy, uv: Uv, workspace: Path) -> ProjectPart:
-    """Take the files of the project in *root* that belong into the package.
+def take_project(  # noqa: PLR0913 - each is of another owner
+    project: Project,
+    settings: ProjectSettings,
+    uv: Uv,
+    workspace: Path,
+    *,
+    wheel: Path | None = None,
+    scripts: bool = False,
+) -> ProjectPart:
+    """Take the files of *project* that belong into the package: of its *wheel*, where that was built already.
 
-    Raises InstallError when its wheel cannot be built or is damaged.
+    Its commands in ``bin/`` stay where *scripts* says so. Raises InstallError when its wheel cannot be built or is
+    damaged.
     """
-    if policy.folder is not None:
+    version = backend = None
+    if project.folder is not None:
         from hatch_lambda.stages.install.project_files import read_folder
 
-        tree, version, backend = read_folder(policy.folder), None, None
-    elif policy.wheel is None and not policy.is_package:
+        tree = read_folder(project.folder)
+    elif wheel is None and not project.is_package:
         from hatch_lambda.stages.install.project_files import read_source
 
-        tree, version, backend = read_source(root, policy.handler), None, None
+        tree = read_source(project.root, settings.handler)
     else:
         from hatch_lambda.stages.install.wheel import build_wheel, unpack
 
-        wheel = policy.wheel or build_wheel(root, uv, workspace)
-        tree = unpack(wheel, workspace, scripts=policy.scripts)
+        wheel = wheel or build_wheel(project.root, uv, workspace)
+        tree = unpack(wheel, workspace, scripts=scripts)
         version, backend = wheel.name.split("-")[1], _generator(tree)
-    if policy.include or policy.exclude:
+    include, exclude = settings.included_patterns(), (*_others(project), *settings.exclude)
+    if include or exclude:
         from hatch_lambda.stages.install.project_files import select
 
-        tree = select(root, tree, include=policy.include, exclude=policy.exclude)
-    if policy.placed:
+        tree = select(project.root, tree, include=include, exclude=exclude)
+    if placed := settings.placed():
         from hatch_lambda.stages.install.included import place
 
-        tree = place(root, tree, policy.placed)
+        tree = place(project.root, tree, placed)
     return ProjectPart(tree=tree, version=version, backend=backend)
+
+
+def _others(project: Project) -> tuple[str, ...]:
+    """Return patterns of the folders that are the code of some function, and of no other."""
+    if project.is_package or project.folder is not None:
+        return ()
+    tables = (own for own in project.table.get("functions", {}).values() if isinstance(own, dict))
+    return tuple(f"/{own['module'].strip('/')}/" for own in tables if "module" in own)
 
 
 def _generator(tree: Tree) -> str | None:

@@ -8,42 +8,43 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from hatch_lambda.core.files import LOGS, make_inside, replace_file
 from hatch_lambda.core.python import find
 from hatch_lambda.errors import CommandError, InstallError
-from hatch_lambda.stages.install.sdists.engine import ContainerPolicy
 
 if TYPE_CHECKING:
+    from hatch_lambda.config.settings import SdistSettings
     from hatch_lambda.config.target import Target
     from hatch_lambda.core.cache import Cache
     from hatch_lambda.core.model import LockedSource
     from hatch_lambda.core.python import Interpreter
     from hatch_lambda.core.uv import Uv
-
-
-class BuildPolicy(Struct, frozen=True, kw_only=True):
-    """What the settings say about building; every field is part of the key under which a wheel is kept."""
-
-    sdist: str
-    """How: a key of :data:`WAYS`."""
-    install_args: tuple[str, ...] = ()
-    """Further options for uv."""
-    container: ContainerPolicy = field(default_factory=ContainerPolicy)
+    from hatch_lambda.stages.install.sdists.engine import Containerfile
 
 
 class Bench(Struct, frozen=True, kw_only=True, dict=True):
     """What building needs besides a source."""
 
     target: Target
-    policy: BuildPolicy
+    settings: SdistSettings
+    containerfile: Containerfile | None = None
+    """That of the image to build in."""
+    install_args: tuple[str, ...] = ()
+    """Further options for uv."""
     uv: Uv
     cache: Cache
     workspace: Path
     """A folder that is removed after the build; a way gets one of its own for every distribution."""
     cwd: Path
     """The user's project, in which uv runs so that its configuration there applies."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What of the settings can change a wheel, as a part of the key under which that is kept."""
+        content = self.containerfile.digest if self.containerfile is not None else None
+        return self.settings.shaping, content, self.install_args
 
     @cached_property
     def interpreter(self) -> Interpreter | None:

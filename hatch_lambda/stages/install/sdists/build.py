@@ -31,12 +31,13 @@ from hatch_lambda.core.cache import digest
 from hatch_lambda.core.codec import from_msgpack
 from hatch_lambda.core.files import package_path
 from hatch_lambda.errors import CommandError, InstallError
-from hatch_lambda.stages.install.sdists.bench import Bench, BuildPolicy, SourceTree, Way, needs_python
+from hatch_lambda.stages.install.sdists.bench import Bench, SourceTree, Way, needs_python
 from hatch_lambda.stages.install.snapshot import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from hatch_lambda.config.settings import SdistSettings
     from hatch_lambda.config.target import Target
     from hatch_lambda.core.model import LockedSource
     from hatch_lambda.core.uv import Uv
@@ -88,7 +89,7 @@ def build(source: LockedSource, bench: Bench) -> Built:
     if (kept := _kept(key, own)) is not None:
         return Built(source=source, wheel=kept, identity=identity)
     folder = directory or fetch(source, own.uv, room, cwd=own.cwd)
-    way = cast("Way", import_module(WAYS[bench.policy.sdist]))
+    way = cast("Way", import_module(WAYS[bench.settings.method]))
     wheel = way.build(SourceTree(source=source, folder=folder), own)
     if (reason := unfit(wheel, bench.target)) is not None:
         raise InstallError(
@@ -123,9 +124,9 @@ def contents(wheel: Path) -> str:
     return digest(wheel.name, sorted(members))
 
 
-def surroundings(policy: BuildPolicy, environment: Mapping[str, str]) -> list[tuple[str, str]]:
+def surroundings(settings: SdistSettings, environment: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the variables that compilers and build backends heed. A backend may ask others, which nobody can know."""
-    lent = {name for name in policy.container.env if "=" not in name}
+    lent = {name for name in settings.env if "=" not in name}
     return sorted((name, value) for name, value in environment.items() if name in lent or _HEEDED.fullmatch(name))
 
 
@@ -133,8 +134,8 @@ def _key(identity: str, bench: Bench) -> str:
     """Return what a kept wheel is known by."""
     version = bench.uv.run("--version", cwd=bench.workspace).split()[1]
     python = None if bench.interpreter is None else bench.interpreter.version
-    around = surroundings(bench.policy, bench.uv.environment)
-    return digest(identity, str(bench.target), bench.policy, version, python, around)
+    around = surroundings(bench.settings, bench.uv.environment)
+    return digest(identity, str(bench.target), bench.key, version, python, around)
 
 
 def _kept(key: str, bench: Bench) -> Path | None:

@@ -69,7 +69,7 @@ def with_extra_files(tree: Tree, bench: Bench) -> Tree:
     Each is ``lib/NAME``, where Lambda's loader looks for libraries. Raises InstallError where one is not there, or
     a distribution has another of that name.
     """
-    paths = bench.policy.container.extra_files
+    paths = bench.settings.extra_files
     if not paths:
         return tree
     taken = {f"lib/{path.rpartition('/')[2]}": path for path in paths}
@@ -93,4 +93,4 @@ def with_extra_files(tree: Tree, bench: Bench) -> Tree:
 
 
 def _engine(bench: Bench) -> Engine:
-    return Engine.find(bench.policy.container, bench.target, bench.uv.environment, bench.workspace)
+    return Engine.find(bench.settings, bench.containerfile, bench.target, bench.uv.environment, bench.workspace)

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from hatch_lambda.config.settings import TABLE
 from hatch_lambda.core import process
+from hatch_lambda.core.cache import digest
+from hatch_lambda.core.codec import SETTINGS_LIMIT, Document
 from hatch_lambda.core.process import which
 from hatch_lambda.errors import CommandError, ConfigurationError, InstallError, MissingToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from hatch_lambda.config.settings import SdistSettings
     from hatch_lambda.config.target import Target
 
 
@@ -30,44 +34,63 @@ _PLACE = "/hatch-lambda"
 _AGENT, _KEY = f"{_PLACE}-agent", f"{_PLACE}-key"
 RESULTS = "/tmp/hatch-lambda"  # noqa: S108 - in a container that nobody shares
 """Where in the container the work leaves what it made: any user may write there."""
-_NO_PART_OF_THE_KEY = frozenset({"engine", "file", "ssh"})
 _CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 
-class ContainerPolicy(Struct, frozen=True, kw_only=True):
-    """What the settings say about containers; what it shows of itself is part of the key of what is made there."""
+class Containerfile(Struct, frozen=True, kw_only=True):
+    """The file that an image is made of, and the digest of what is in it."""
 
-    engine: str | None = None
-    image: str | None = None
-    file: Path | None = None
-    """Path of a Containerfile."""
-    file_digest: str | None = None
-    """What is in it, for it may be anywhere."""
-    build_args: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
-    env: tuple[str, ...] = ()
-    ssh: bool | str = False
-    extra_files: tuple[str, ...] = ()
+    path: Path
+    digest: str
 
-    def __repr__(self) -> str:
-        """Show what is part of the key: neither whose program it is, nor where a file lies, nor whose key."""
-        shown = (name for name in self.__struct_fields__ if name not in _NO_PART_OF_THE_KEY)
-        return f"ContainerPolicy({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+def containerfile(root: Path, settings: SdistSettings) -> Containerfile | None:
+    """Return the Containerfile that the *settings* name, relative to the project in *root*; None where they do not.
+
+    Raises ConfigurationError for a file that cannot be read, and for settings that contradict one another.
+    """
+    if problems := list(_contradictions(settings)):
+        raise ConfigurationError("\n".join(f"{TABLE}.{problem}" for problem in problems))
+    if not settings.file:
+        return None
+    path = root / settings.file
+    where, hint = f"{TABLE}.container-file: {path}", "name a Containerfile, relative to the project"
+    document = Document(path=path, shown=where, family=ConfigurationError, hint=hint, limit=SETTINGS_LIMIT)
+    return Containerfile(path=path, digest=digest(document.content()))
+
+
+def _contradictions(settings: SdistSettings) -> Iterator[str]:
+    if settings.image and settings.file:
+        yield "container-file: an image is made of it, and `container-image` names another"
+    names = [path.rpartition("/")[2] for path in settings.extra_files]
+    for path, name in zip(settings.extra_files, names, strict=True):
+        if not (path.startswith("/") and name):
+            yield f"container-extra-files: {path!r} is not the full path of a file"
+        elif names.count(name) > 1:
+            yield f"container-extra-files: {path!r} is not the only one of that name"
 
 
 class Engine(Struct, frozen=True, kw_only=True):
     """A program that runs containers."""
 
     executable: str
-    policy: ContainerPolicy
+    settings: SdistSettings
+    containerfile: Containerfile | None
     target: Target
     environment: Mapping[str, str]
     workspace: Path
 
     @classmethod
-    def find(cls, policy: ContainerPolicy, target: Target, environment: Mapping[str, str], workspace: Path) -> Engine:
+    def find(
+        cls,
+        settings: SdistSettings,
+        containerfile: Containerfile | None,
+        target: Target,
+        environment: Mapping[str, str],
+        workspace: Path,
+    ) -> Engine:
         """Find the one that the settings name, else the first that answers. Raises MissingToolError."""
-        names = (policy.engine,) if policy.engine else _ENGINES
+        names = (settings.engine,) if settings.engine else _ENGINES
         found = [program for name in names if (program := which(name, environment))]
         if not found:
             raise MissingToolError(
@@ -77,7 +100,12 @@ class Engine(Struct, frozen=True, kw_only=True):
         problems = []
         for executable in found:
             engine = cls(
-                executable=executable, policy=policy, target=target, environment=environment, workspace=workspace
+                executable=executable,
+                settings=settings,
+                containerfile=containerfile,
+                target=target,
+                environment=environment,
+                workspace=workspace,
             )
             try:
                 engine.run("info")
@@ -126,9 +154,9 @@ class Engine(Struct, frozen=True, kw_only=True):
         options = (
             *("--platform", self._platform, "--entrypoint", "", "--workdir", "/"),
             *(option for name in variables for option in ("--env", name)),
-            *(option for text in self.policy.env for option in ("--env", text)),
+            *(option for text in self.settings.env for option in ("--env", text)),
             *self._ssh(),
-            *self.policy.args,
+            *self.settings.args,
         )
         image = self._image()
         try:
@@ -145,17 +173,17 @@ class Engine(Struct, frozen=True, kw_only=True):
 
     def _image(self) -> str:
         """Return the image's name, or the ID of the one that the user's Containerfile makes."""
-        policy, target = self.policy, self.target
-        if policy.file is None:
+        settings, file, target = self.settings, self.containerfile, self.target
+        if file is None:
             default = _DEFAULT_IMAGE.format(runtime=target.runtime.name, architecture=target.architecture.value)
-            return policy.image or default
+            return settings.image or default
         made = self.workspace / "image"
-        options = (f"--file={policy.file}", f"--iidfile={made}", "--platform", self._platform, *policy.build_args)
+        options = (f"--file={file.path}", f"--iidfile={made}", "--platform", self._platform, *settings.build_args)
         try:
-            self.run("build", *options, policy.file.parent)
+            self.run("build", *options, file.path.parent)
         except CommandError as error:
             raise InstallError(
-                f"{policy.file}: the image could not be built:\n{error.tail()}",
+                f"{file.path}: the image could not be built:\n{error.tail()}",
                 hint="mend it, or check the network and `container-build-args`",
             ) from error
         return made.read_text(encoding="utf-8").strip()
@@ -181,7 +209,7 @@ class Engine(Struct, frozen=True, kw_only=True):
 
     def _ssh(self) -> tuple[str, ...]:
         """Return the options that lend the user's agent, or a key, to git in the container."""
-        ssh = self.policy.ssh
+        ssh = self.settings.ssh
         if ssh is False:
             return ()
         accept = "ssh -o StrictHostKeyChecking=accept-new"

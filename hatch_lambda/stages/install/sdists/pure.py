@@ -39,7 +39,7 @@ def build_wheel(tree: SourceTree, bench: Bench, *options: str, **variables: str)
     setuptools.write_text(f"[build]\nbuild_base = {bench.workspace / 'setuptools'}\n", encoding="utf-8")
     python = ("--python", bench.python) if bench.python is not None else ()
     bench.uv.run(
-        *("build", "--wheel", "--out-dir", folder, *python, *bench.policy.install_args, *options, tree.folder),
+        *("build", "--wheel", "--out-dir", folder, *python, *bench.install_args, *options, tree.folder),
         cwd=bench.cwd,
         **{
             INNER_BUILD: "1",
