@@ -294,6 +294,11 @@ class SlimSettings(Group, frozen=True, kw_only=True):
         ),
     ] = msgspec.field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Sort the tables, whose order says nothing, so that the same settings have the same digest."""
+        for name in ("rules", "data"):
+            msgspec.structs.force_setattr(self, name, dict(sorted(getattr(self, name).items())))
+
 
 class StripSettings(Group, frozen=True, kw_only=True):
     """Say which shared objects are stripped."""

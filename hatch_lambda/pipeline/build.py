@@ -16,7 +16,7 @@ from hatch_lambda.errors import machine_errors
 from hatch_lambda.inspect.package import Package
 from hatch_lambda.pipeline.dependencies import Taken, drop, take
 from hatch_lambda.pipeline.outputs import check_older, output_of
-from hatch_lambda.pipeline.policies import slim_policy, verify_policy
+from hatch_lambda.pipeline.policies import verify_policy
 from hatch_lambda.pipeline.shapes.shape import Ingredients, make
 from hatch_lambda.pipeline.smoke import smoke_test
 from hatch_lambda.pipeline.steps import Run
@@ -68,7 +68,7 @@ def _build(project: Project, source: Source, session: Session) -> Package:
         run = Run(settings=project.settings, session=session, work=work, journal=journal)
         taken = take(project, source, timestamp, run)
         own, stored, own_tree, tree = taken.project, taken.dependencies, taken.own_tree, taken.tree
-        requests = check_requests(own.tree, taken.dependency_tree, slim_policy(project.settings))
+        requests = check_requests(own.tree, taken.dependency_tree, project.settings.slim)
         audited = _audit(project, taken, facts.collect(own_tree, target.markers), session)
         run.judge([*requests, *audited.findings])
 

@@ -12,14 +12,14 @@ from hatch_lambda.core.files import workspace
 from hatch_lambda.core.model import Journal, Silent, Tree
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.pipeline.dependencies import choose, install_dependencies, lock_terms
-from hatch_lambda.pipeline.policies import slim_policy, strip_policy
+from hatch_lambda.pipeline.policies import strip_policy
 from hatch_lambda.pipeline.steps import Run
 from hatch_lambda.stages.bytecode.choose import bytecode_policy
 from hatch_lambda.stages.bytecode.plan import plan as plan_bytecode
 from hatch_lambda.stages.locks.read import discover
 from hatch_lambda.stages.slim.decision import Decision
 from hatch_lambda.stages.slim.plan import apply as apply_decisions
-from hatch_lambda.stages.slim.rules import all_rules
+from hatch_lambda.stages.slim.rules import active_rules, all_rules
 from hatch_lambda.stages.strip.tree import strip_tree
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _own(project: Project, source: Source, session: Session, work: Path) -> Proj
 def savings(project: Project, source: Source, session: Session) -> tuple[Saving, ...]:
     """Weigh every rule against the dependencies of *project*; builds nothing, and makes no lock."""
     weighed = _weigh(project, source, session) if discover(project, lock_terms(project, source)) is not None else None
-    on = {rule.name for rule in slim_policy(project.settings).active_rules}
+    on = {rule.name for rule in active_rules(project.settings.slim)}
     return tuple(
         Saving(
             name=rule.name,

@@ -5,25 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hatch_lambda.inspect.audit.subject import VerifyPolicy
-from hatch_lambda.stages.slim.decision import SlimPolicy
 from hatch_lambda.stages.strip.tree import StripPolicy
 
 if TYPE_CHECKING:
     from hatch_lambda.config.settings import Settings
-
-
-def slim_policy(settings: Settings) -> SlimPolicy:
-    """Return the slim stage's."""
-    return SlimPolicy(
-        patterns=settings.slim.patterns,
-        append_default_patterns=settings.slim.append_default_patterns,
-        dist_info=settings.slim.dist_info,
-        keep_dist_info=settings.slim.keep_dist_info,
-        scripts=settings.slim.scripts,
-        aggressive=settings.slim.aggressive,
-        rules=tuple(sorted(settings.slim.rules.items())),
-        data=tuple(sorted(settings.slim.data.items())),
-    )
 
 
 def strip_policy(settings: Settings) -> StripPolicy:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from hatch_lambda.core.model import Tree
 from hatch_lambda.inspect.audit.subject import raise_errors
-from hatch_lambda.pipeline.policies import slim_policy, strip_policy
+from hatch_lambda.pipeline.policies import strip_policy
 from hatch_lambda.stages.archive.pack import Packer, SectionStreams
 from hatch_lambda.stages.slim import project_digest
 from hatch_lambda.stages.slim.findings import check_decisions
@@ -57,13 +57,12 @@ class Run(Struct, frozen=True, kw_only=True):
         """Decide about the files of *tree*, given the *project* that uses them."""
         names = {file.path for file in tree}
         beside = (file for file in project if file.path not in names)
-        policy = replace(slim_policy(self.settings), telling=self.telling)
-        decisions = plan_slimming(Tree.of([*tree, *beside]), policy)
+        decisions = plan_slimming(Tree.of([*tree, *beside]), self.settings.slim, self.telling)
         return [decision for decision in decisions if not decision.file.project]
 
     def influence(self, project: Tree) -> str:
         """Return a digest of what of the *project* can change the decisions about its dependencies."""
-        return project_digest.influence(project, slim_policy(self.settings))
+        return project_digest.influence(project, self.settings.slim)
 
     def slim_project(self, own: Tree, dependencies: Tree) -> Tree:
         """Do the same to the project's own files."""
@@ -74,10 +73,10 @@ class Run(Struct, frozen=True, kw_only=True):
 
         But where these ask for lists of files, the project's has to be among them.
         """
-        policy = slim_policy(self.settings)
-        if policy.dist_info == "minimal" and any(file.path.endswith(".dist-info/RECORD") for file in dependencies):
-            policy = replace(policy, dist_info="keep")
-        return plan_slimming(own, policy)
+        settings = self.settings.slim
+        if settings.dist_info == "minimal" and any(file.path.endswith(".dist-info/RECORD") for file in dependencies):
+            settings = replace(settings, dist_info="keep")
+        return plan_slimming(own, settings)
 
     def judge(self, findings: Iterable[Finding] = ()) -> None:
         """Add *findings* to those of the stages, make notes of what is expected, and fail for the errors among them.

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hatch_lambda.config.project import Project
-from hatch_lambda.config.settings import ProjectSettings, SdistSettings, Settings
+from hatch_lambda.config.settings import ProjectSettings, SdistSettings, Settings, SlimSettings
 from hatch_lambda.config.target import Architecture, Target, runtimes
 from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.dist_info import digest, renew
@@ -25,14 +25,13 @@ from hatch_lambda.stages.install.distributions import read_tree, refuse_conflict
 from hatch_lambda.stages.install.project import take_project
 from hatch_lambda.stages.install.wheel import unpack
 from hatch_lambda.stages.install.writing_back import write_back
-from hatch_lambda.stages.slim.decision import SlimPolicy
 from hatch_lambda.stages.slim.plan import apply, plan
 
 from .wheels import make_wheel, pylock
 
 TARGET = Target(runtime=runtimes()["python3.13"], architecture=Architecture.X86_64)
 HOSTS_OWN = {".lock", "uv_cache.json", "uv_build.json", "direct_url.json", "INSTALLER", "REQUESTED"}
-LEAST = SlimPolicy(append_default_patterns=False, dist_info="keep", scripts=True)
+LEAST = SlimSettings(append_default_patterns=False, dist_info="keep", scripts=True)
 """As little slimming as there can be."""
 
 

@@ -11,8 +11,8 @@ import subprocess
 import pytest
 from packaging.utils import canonicalize_name
 
+from hatch_lambda.config.settings import SlimSettings
 from hatch_lambda.core.model import File, Tree
-from hatch_lambda.stages.slim.decision import SlimPolicy
 from hatch_lambda.stages.slim.plan import apply, plan
 
 pytestmark = pytest.mark.registry
@@ -42,7 +42,7 @@ def interpreter():
 class Package:
     """Distributions that were installed for the target, slimmed, and laid out for import."""
 
-    def __init__(self, interpreter, folder, *requirements, **policy):
+    def __init__(self, interpreter, folder, *requirements, **settings):
         self.interpreter = interpreter
         self.folder = folder / "slim"
         installed = folder / "installed"
@@ -56,7 +56,7 @@ class Package:
             check=True,
         )
         self.before = read_tree(installed)
-        self.decisions = plan(self.before, SlimPolicy(**policy))
+        self.decisions = plan(self.before, SlimSettings(**settings))
         self.after, self.changes = apply(self.decisions)
         for file in self.after:
             target = self.folder / file.path
@@ -107,7 +107,7 @@ def read_tree(folder):
 
 @pytest.fixture
 def install(interpreter, tmp_path):
-    return lambda *requirements, **policy: Package(interpreter, tmp_path, *requirements, **policy)
+    return lambda *requirements, **settings: Package(interpreter, tmp_path, *requirements, **settings)
 
 
 def test_the_scientific_stack_works_without_its_tests(install):
@@ -219,7 +219,7 @@ def test_pyarrow_works_without_what_nobody_mentions(install):
 
 def test_botocore_works_without_examples_and_without_the_services_that_were_left_out(install):
     """It fails with its own error for those, which names the others; credentials have what they need."""
-    package = install("boto3", data=(("botocore", ("s3", "dynamodb")),))
+    package = install("boto3", data={"botocore": ("s3", "dynamodb")})
     assert package.after.size < 6_000_000
     package.run(
         "import boto3, botocore.exceptions as e\n"
@@ -247,7 +247,7 @@ def test_all_of_botocore_works_without_its_examples(install):
 
 
 def test_babel_works_with_the_locales_that_were_chosen(install):
-    package = install("babel", data=(("babel", ("de_AT", "en_GB", "nb_NO", "zh_Hant_MO", "pt_AO")),))
+    package = install("babel", data={"babel": ("de_AT", "en_GB", "nb_NO", "zh_Hant_MO", "pt_AO")})
     assert package.after.size < package.before.size - 20_000_000
     package.run(
         "from babel import Locale, dates, numbers, UnknownLocaleError\nimport datetime\n"
@@ -261,7 +261,7 @@ def test_babel_works_with_the_locales_that_were_chosen(install):
 
 
 def test_django_translates_without_the_sources_of_its_catalogues(install):
-    package = install("django", data=(("django", ("de", "fr")),))
+    package = install("django", data={"django": ("de", "fr")})
     assert package.gone("message-sources")
     package.run(
         "import django.conf as c; c.settings.configure(USE_I18N=True, LANGUAGE_CODE='en', INSTALLED_APPS=[\n"

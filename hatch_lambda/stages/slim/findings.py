@@ -10,8 +10,9 @@ from hatch_lambda.core.source.files import Texts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from hatch_lambda.config.settings import SlimSettings
     from hatch_lambda.core.model import Tree
-    from hatch_lambda.stages.slim.decision import Decision, SlimPolicy
+    from hatch_lambda.stages.slim.decision import Decision
     from hatch_lambda.stages.slim.service_data import Library
 
 
@@ -38,14 +39,14 @@ def check_decisions(decisions: Iterable[Decision]) -> Iterator[Finding]:
             yield _computed(library, path)
 
 
-def check_requests(project: Tree, dependencies: Tree, policy: SlimPolicy) -> Iterator[Finding]:
+def check_requests(project: Tree, dependencies: Tree, settings: SlimSettings) -> Iterator[Finding]:
     """Tell where the code of *project* asks for data that is not among the *dependencies*, or for what nobody knows."""
-    if not policy.data:
+    if not settings.data:
         return
     from hatch_lambda.stages.slim.service_data import asks, libraries
 
     texts = Texts()
-    for key, choice in policy.data:
+    for key, choice in settings.data.items():
         library = libraries()[key]
         there = {name for file in dependencies if (name := library.item(file))}
         if not there:

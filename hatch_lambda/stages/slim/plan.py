@@ -13,13 +13,14 @@ from packaging.utils import canonicalize_name
 from hatch_lambda.core.model import Change, Stage, Tree
 from hatch_lambda.core.source.files import ELF_MAGIC, Texts, begins_with, is_source
 from hatch_lambda.stages.slim.conditions import Ask, Undecided, settle
-from hatch_lambda.stages.slim.decision import Decision, SlimPolicy
+from hatch_lambda.stages.slim.decision import Decision
 from hatch_lambda.stages.slim.metadata import FILE_LISTS, Metadata, classify, is_leftover, locate, reads_file_lists
-from hatch_lambda.stages.slim.rules import ProjectPatterns, folders_that_hold
+from hatch_lambda.stages.slim.rules import ProjectPatterns, active_rules, folders_that_hold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from hatch_lambda.config.settings import SlimSettings
     from hatch_lambda.core.model import File
     from hatch_lambda.stages.slim.rules import Rule
 
@@ -27,26 +28,28 @@ if TYPE_CHECKING:
 _SCRIPTS = "bin/"
 
 
-def plan(tree: Tree, policy: SlimPolicy) -> tuple[Decision, ...]:
+def plan(tree: Tree, settings: SlimSettings, telling: Collection[str] = ()) -> tuple[Decision, ...]:
     """Decide about every file of *tree*, in its order.
+
+    Files at the paths *telling* tell the target of a folder that may be slimmed again.
 
     The first that has something to say decides: what no package may have, the project's patterns, the policies
     for metadata and commands, the rules. Where a rule depends on what stays, it is asked last; and what is left
     is asked whether it is data that the project does without. Reads Python code and compiled modules, changes
     nothing. Raises ConfigurationError for a pattern that is none, and for data that is not there.
     """
-    patterns = ProjectPatterns.of(policy.patterns)
-    rules = tuple(rule for rule in policy.active_rules if rule.stage == Stage.SLIM.value)
+    patterns = ProjectPatterns.of(settings.patterns)
+    rules = tuple(rule for rule in active_rules(settings) if rule.stage == Stage.SLIM.value)
     asking = Asking.of(tree, rules)
-    keep_metadata = {canonicalize_name(name) for name in policy.keep_dist_info}
+    keep_metadata = {canonicalize_name(name) for name in settings.keep_dist_info}
     decided: dict[str, Decision] = {}
     undecided: list[Undecided] = []
     for file in tree:
         decision = (
             _by_installers(file)
             or _by_project(file, patterns)
-            or _by_metadata(file, policy, keep_metadata)
-            or _by_scripts(file, policy)
+            or _by_metadata(file, settings, keep_metadata, telling)
+            or _by_scripts(file, settings)
         )
         if decision is None or decision.reason == Metadata.FOR_PROGRAMS.value:
             asks = asking.about(file, metadata=decision is not None)
@@ -65,7 +68,7 @@ def plan(tree: Tree, policy: SlimPolicy) -> tuple[Decision, ...]:
             file=file, kept=outcome.kept, rule=outcome.rule, reason=outcome.reason, pattern=outcome.pattern
         )
     _keep_file_lists(decided, texts)
-    _leave_data_out(decided, policy, texts)
+    _leave_data_out(decided, settings, texts)
     return tuple(decided[file.path] for file in tree)
 
 
@@ -99,16 +102,18 @@ def _by_project(file: File, patterns: ProjectPatterns) -> Decision | None:
     )
 
 
-def _by_metadata(file: File, policy: SlimPolicy, keep: Collection[str]) -> Decision | None:
+def _by_metadata(
+    file: File, settings: SlimSettings, keep: Collection[str], telling: Collection[str]
+) -> Decision | None:
     place = locate(file.path)
     if place is None:
         return None
     name, rest = place
-    if policy.dist_info == "keep":
+    if settings.dist_info == "keep":
         return Decision(file=file, kept=True, rule="dist-info", reason='`dist-info = "keep"` keeps it')
-    if policy.dist_info == "remove" and canonicalize_name(name) not in keep:
+    if settings.dist_info == "remove" and canonicalize_name(name) not in keep:
         return Decision(file=file, kept=False, rule="dist-info", reason='`dist-info = "remove"` removes it')
-    if file.path in policy.telling:
+    if file.path in telling:
         return Decision(
             file=file, kept=True, rule="dist-info", reason="it tells the target when the folder is slimmed again"
         )
@@ -116,8 +121,8 @@ def _by_metadata(file: File, policy: SlimPolicy, keep: Collection[str]) -> Decis
     return Decision(file=file, kept=metadata is Metadata.FOR_PROGRAMS, rule="dist-info", reason=metadata.value)
 
 
-def _by_scripts(file: File, policy: SlimPolicy) -> Decision | None:
-    if policy.scripts or file.project or file.distribution is None or not file.path.startswith(_SCRIPTS):
+def _by_scripts(file: File, settings: SlimSettings) -> Decision | None:
+    if settings.scripts or file.project or file.distribution is None or not file.path.startswith(_SCRIPTS):
         return None
     if begins_with(file, (ELF_MAGIC,)):
         reason = "a program, not a script: its distribution may run it"
@@ -154,14 +159,14 @@ def _keep_file_lists(decided: dict[str, Decision], texts: Texts) -> None:
             return
 
 
-def _leave_data_out(decided: dict[str, Decision], policy: SlimPolicy, texts: Texts) -> None:
+def _leave_data_out(decided: dict[str, Decision], settings: SlimSettings, texts: Texts) -> None:
     """Remove the data of libraries that the project does without, but for what its own patterns keep."""
-    if not policy.data:
+    if not settings.data:
         return
     from hatch_lambda.stages.slim.service_data import select
 
     kept = [decision.file for decision in decided.values() if decision.kept]
-    for selection in select(policy.data, kept, texts):
+    for selection in select(settings.data.items(), kept, texts):
         for file in kept:
             if (name := selection.library.item(file)) is not None and decided[file.path].rule != "patterns":
                 stays, reason = selection.judge(name)

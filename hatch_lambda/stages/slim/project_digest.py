@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from hatch_lambda.core.source.files import Texts, is_module, is_source
 from hatch_lambda.core.source.imports import Words
 from hatch_lambda.stages.slim.metadata import locate, reads_file_lists
-from hatch_lambda.stages.slim.rules import Unless
+from hatch_lambda.stages.slim.rules import Unless, active_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hatch_lambda.config.settings import SlimSettings
     from hatch_lambda.core.model import Tree
-    from hatch_lambda.stages.slim.decision import SlimPolicy
 
 
-def influence(project: Tree, policy: SlimPolicy) -> str:
+def influence(project: Tree, settings: SlimSettings) -> str:
     """Return a digest (SHA-256) of all in the files of *project* that ``plan`` asks about dependencies.
 
     That is code that has the name of a folder that goes unless it is imported, or asks for lists of files; entry
@@ -29,13 +29,13 @@ def influence(project: Tree, policy: SlimPolicy) -> str:
     data that its code asks for.
     """
     digest = hashlib.sha256()
-    for line in _lines(project, policy):
+    for line in _lines(project, settings):
         digest.update(f"{line}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _lines(project: Tree, policy: SlimPolicy) -> Iterator[str]:
-    rules = policy.active_rules
+def _lines(project: Tree, settings: SlimSettings) -> Iterator[str]:
+    rules = active_rules(settings)
     texts = Texts()
     folders = {
         folder.strip("/").rpartition("/")[2]
@@ -60,7 +60,7 @@ def _lines(project: Tree, policy: SlimPolicy) -> Iterator[str]:
         if rule.words:
             used = any(is_source(file) and Words(rule.words).search(texts.of(file)) for file in project)
             yield f"{rule.name} {used}"
-    for key, choice in policy.data:
+    for key, choice in settings.data.items():
         if choice == "auto":
             from hatch_lambda.stages.slim.service_data import asks, libraries
 

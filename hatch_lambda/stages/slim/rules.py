@@ -15,10 +15,11 @@ from hatch_lambda.core.source.files import begins_with
 from hatch_lambda.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from pathspec.pattern import RegexPattern
 
+    from hatch_lambda.config.settings import SlimSettings
     from hatch_lambda.core.model import File, Tree
 
 
@@ -128,8 +129,10 @@ def all_rules() -> tuple[Rule, ...]:
     return tuple(_rule(entry) for entry in load("stages/slim/rules.toml")["rule"])
 
 
-def active_rules(*, default: bool, aggressive: bool, chosen: Mapping[str, bool]) -> tuple[Rule, ...]:
-    """Return the rules that are on: by the project's choice of each, else by its kind."""
+def active_rules(settings: SlimSettings) -> tuple[Rule, ...]:
+    """Return the rules that are on, in their order: by the project's choice of each, else by its kind."""
+    aggressive, default = settings.aggressive, settings.append_default_patterns
+    chosen = settings.rules
     return tuple(rule for rule in all_rules() if chosen.get(rule.name, aggressive if rule.optional else default))
 
 

@@ -799,9 +799,9 @@ def test_a_key_tells_neighbours_apart():
 def test_a_key_is_the_same_in_every_process(tmp_path):
     program = """
         from hatch_lambda.core.cache import digest
-        from hatch_lambda.stages.slim.decision import SlimPolicy
+        from hatch_lambda.config.settings import SlimSettings
         from hatch_lambda.config.target import Architecture
-        print(digest(SlimPolicy(patterns=("a", "b")), Architecture.ARM64, {"x": {1, }}, b"\\xff", "é"))
+        print(digest(SlimSettings(patterns=("a", "b")), Architecture.ARM64, {"x": {1, }}, b"\\xff", "é"))
     """
     assert len({in_another_process(program) for _ in range(3)}) == 1
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hatch_lambda.config.settings import SlimSettings
 from hatch_lambda.core.model import File, Tree
-from hatch_lambda.stages.slim.decision import SlimPolicy
 from hatch_lambda.stages.slim.plan import plan
 
 
@@ -37,14 +37,14 @@ class Maker:
     def tree(self):
         return Tree.of(self.files)
 
-    def decide(self, **policy):
-        return {decision.file.path: decision for decision in plan(self.tree, SlimPolicy(**policy))}
+    def decide(self, **settings):
+        return {decision.file.path: decision for decision in plan(self.tree, SlimSettings(**settings))}
 
-    def gone(self, **policy):
-        return {path for path, decision in self.decide(**policy).items() if not decision.kept}
+    def gone(self, **settings):
+        return {path for path, decision in self.decide(**settings).items() if not decision.kept}
 
-    def kept(self, **policy):
-        return {path for path, decision in self.decide(**policy).items() if decision.kept}
+    def kept(self, **settings):
+        return {path for path, decision in self.decide(**settings).items() if decision.kept}
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hatch_lambda.config.settings import SlimSettings
 from hatch_lambda.core.model import Change, File, Stage, Tree
-from hatch_lambda.stages.slim.decision import SlimPolicy
 from hatch_lambda.stages.slim.plan import apply, plan
 
 NAMES = st.sampled_from(
@@ -35,7 +35,7 @@ PATHS = st.tuples(st.lists(NAMES, max_size=3), LEAVES).map(lambda pair: "/".join
 OWNERS = st.sampled_from([("dep", False), ("other", False), (None, False), (None, True), ("app", True)])
 TREES = st.dictionaries(PATHS, st.tuples(CODE, OWNERS), max_size=14)
 PATTERNS = st.lists(st.sampled_from(["*.py", "!tests/", "pkg/**", "!**/a.py", "**/METADATA", "!*.c"]), max_size=3)
-POLICIES = st.fixed_dictionaries(
+SETTINGS = st.fixed_dictionaries(
     {
         "patterns": PATTERNS.map(tuple),
         "append_default_patterns": st.booleans(),
@@ -43,7 +43,7 @@ POLICIES = st.fixed_dictionaries(
         "keep_dist_info": st.sampled_from([(), ("dep",)]),
         "scripts": st.booleans(),
     }
-).map(lambda fields: SlimPolicy(**fields))
+).map(lambda fields: SlimSettings(**fields))
 
 
 def write(root, contents):
@@ -57,11 +57,11 @@ def write(root, contents):
 
 
 @settings(max_examples=150, deadline=None)
-@given(TREES, POLICIES)
-def test_each_file_is_decided_once_and_what_is_kept_stays(contents, policy):
+@given(TREES, SETTINGS)
+def test_each_file_is_decided_once_and_what_is_kept_stays(contents, chosen):
     with TemporaryDirectory() as root:
         tree = write(root, contents)
-        decisions = plan(tree, policy)
+        decisions = plan(tree, chosen)
         assert [decision.file for decision in decisions] == list(tree)
         left, changes = apply(decisions)
         assert list(left) == [decision.file for decision in decisions if decision.kept]
@@ -70,30 +70,30 @@ def test_each_file_is_decided_once_and_what_is_kept_stays(contents, policy):
 
 
 @settings(max_examples=150, deadline=None)
-@given(TREES, POLICIES)
-def test_the_projects_files_go_by_its_own_wishes_only(contents, policy):
+@given(TREES, SETTINGS)
+def test_the_projects_files_go_by_its_own_wishes_only(contents, chosen):
     with TemporaryDirectory() as root:
-        for decision in plan(write(root, contents), policy):
+        for decision in plan(write(root, contents), chosen):
             if decision.file.project and not decision.kept:
                 assert decision.rule in {"patterns", "bytecode", "dist-info", "installer-leftovers"}
 
 
 @settings(max_examples=150, deadline=None)
-@given(TREES, POLICIES)
-def test_slimming_again_removes_nothing_more(contents, policy):
+@given(TREES, SETTINGS)
+def test_slimming_again_removes_nothing_more(contents, chosen):
     with TemporaryDirectory() as root:
-        once, _ = apply(plan(write(root, contents), policy))
-        twice, changes = apply(plan(once, policy))
+        once, _ = apply(plan(write(root, contents), chosen))
+        twice, changes = apply(plan(once, chosen))
         assert twice == once
         assert changes == ()
 
 
 @settings(max_examples=80, deadline=None)
-@given(TREES, POLICIES)
-def test_the_order_of_files_does_not_matter(contents, policy):
+@given(TREES, SETTINGS)
+def test_the_order_of_files_does_not_matter(contents, chosen):
     with TemporaryDirectory() as root:
-        forward = plan(write(root, contents), policy)
-        backward = plan(write(root, dict(reversed(contents.items()))), policy)
+        forward = plan(write(root, contents), chosen)
+        backward = plan(write(root, dict(reversed(contents.items()))), chosen)
         assert [(d.file.path, d.kept, d.rule, d.reason) for d in forward] == [
             (d.file.path, d.kept, d.rule, d.reason) for d in backward
         ]
@@ -101,7 +101,7 @@ def test_the_order_of_files_does_not_matter(contents, policy):
 
 def test_a_removal_is_reported_as_a_change(package):
     package.write({"pkg/a.pyi": "xyz"})
-    _, changes = apply(plan(package.tree, SlimPolicy()))
+    _, changes = apply(plan(package.tree, SlimSettings()))
     assert changes == (
         Change(
             stage=Stage.SLIM,
@@ -118,5 +118,5 @@ def test_a_removal_is_reported_as_a_change(package):
 def test_nothing_is_written(package, tmp_path):
     package.write({"pkg/tests/a.py": "", "pkg/__init__.py": ""})
     before = sorted(tmp_path.rglob("*"))
-    apply(plan(package.tree, SlimPolicy()))
+    apply(plan(package.tree, SlimSettings()))
     assert sorted(tmp_path.rglob("*")) == before

@@ -197,15 +197,15 @@ SUBSTRAIT = {
 def test_optional_rules_are_off_unless_turned_on(package):
     package.write({**FLIGHT, "pyarrow/__init__.py": "", "pyarrow/py.typed": ""}, "pyarrow")
     assert package.gone() == set()
-    assert package.gone(rules=(("py-typed", True),)) == {"pyarrow/py.typed"}
+    assert package.gone(rules={"py-typed": True}) == {"pyarrow/py.typed"}
     assert package.gone(aggressive=True) == {*FLIGHT, "pyarrow/py.typed"}
-    assert package.gone(aggressive=True, rules=(("pyarrow-flight", False),)) == {"pyarrow/py.typed"}
+    assert package.gone(aggressive=True, rules={"pyarrow-flight": False}) == {"pyarrow/py.typed"}
 
 
 def test_a_default_rule_can_be_turned_off(package):
     package.write({"pkg/a.c": "", "pkg/b.pyi": "", "pkg/__init__.py": ""})
-    assert package.gone(rules=(("native-sources", False),)) == {"pkg/b.pyi"}
-    assert package.gone(append_default_patterns=False, rules=(("native-sources", True),)) == {"pkg/a.c"}
+    assert package.gone(rules={"native-sources": False}) == {"pkg/b.pyi"}
+    assert package.gone(append_default_patterns=False, rules={"native-sources": True}) == {"pkg/a.c"}
 
 
 def test_a_library_that_another_needs_stays_though_its_module_goes(package):
@@ -229,7 +229,7 @@ def test_licences_of_what_was_compiled_in_go_only_on_demand(package):
     bundled = {f"dep-1.dist-info/{name}": "" for name in others}
     package.write({**info, **bundled, "dep.py": ""})
     assert package.gone() == set()
-    assert package.gone(rules=(("bundled-licences", True),)) == {*bundled}
+    assert package.gone(rules={"bundled-licences": True}) == {*bundled}
 
 
 @pytest.mark.parametrize(
@@ -246,10 +246,10 @@ def test_licences_of_what_was_compiled_in_go_only_on_demand(package):
 )
 def test_what_nobody_asks_for_goes_until_somebody_does(package, rule, path, code):
     package.write({path: "", f"{path.partition('/')[0]}/__init__.py": ""})
-    decision = package.decide(rules=((rule, True),))[path]
+    decision = package.decide(rules={rule: True})[path]
     assert (decision.kept, decision.rule) == (False, rule)
     package.write({"app.py": code}, None, project=True)
-    assert path in package.kept(rules=((rule, True),))
+    assert path in package.kept(rules={rule: True})
 
 
 def test_every_rule_stands_in_a_test():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from hatch_lambda.config.settings import SlimSettings
 from hatch_lambda.core.model import Tree
 from hatch_lambda.errors import ConfigurationError
-from hatch_lambda.stages.slim.decision import SlimPolicy
 from hatch_lambda.stages.slim.findings import check_decisions, check_requests
 from hatch_lambda.stages.slim.plan import plan
 from hatch_lambda.stages.slim.project_digest import influence
@@ -23,20 +23,20 @@ def boto(package):
 
 
 def services(package, choice):
-    return {path.split("/")[2] for path in package.kept(data=(("botocore", choice),)) if path.count("/") == 4}
+    return {path.split("/")[2] for path in package.kept(data={"botocore": choice}) if path.count("/") == 4}
 
 
 def findings(package, choice, *, slim=True):
-    policy = SlimPolicy(data=(("botocore", choice),))
+    settings = SlimSettings(data={"botocore": choice})
     own = Tree.of(file for file in package.files if file.project)
-    decisions = [decision for decision in plan(package.tree, policy) if not decision.file.project]
+    decisions = [decision for decision in plan(package.tree, settings) if not decision.file.project]
     kept = Tree.of(decision.file for decision in decisions if decision.kept or not slim)
-    return [*check_decisions(decisions), *check_requests(own, kept, policy)]
+    return [*check_decisions(decisions), *check_requests(own, kept, settings)]
 
 
 def test_a_list_keeps_its_services_and_what_credentials_need(boto):
     assert services(boto, ("s3",)) == {"s3", *ALWAYS}
-    decided = boto.decide(data=(("botocore", ("s3",)),))
+    decided = boto.decide(data={"botocore": ("s3",)})
     assert decided["botocore/data/endpoints.json"].kept
     assert decided["boto3/data/s3/resources-1.json"].kept
     assert not decided["boto3/data/ec2/resources-1.json"].kept
@@ -89,7 +89,7 @@ def test_a_choice_about_what_is_not_installed_is_told(package):
 
 def test_the_projects_patterns_have_the_last_word(boto):
     patterns = ("!botocore/data/ec2/", "!botocore/data/ec2/**")
-    kept = boto.kept(data=(("botocore", ("s3",)),), patterns=patterns)
+    kept = boto.kept(data={"botocore": ("s3",)}, patterns=patterns)
     assert "botocore/data/ec2/2020/service-2.json.gz" in kept
 
 
@@ -97,7 +97,7 @@ def test_locales_take_along_those_that_they_inherit_from(package):
     names = ("root", "en", "en_001", "en_150", "en_IN", "en_GB", "en_US", "en_US_POSIX", "zh", "zh_Hant", "zh_Hant_HK")
     names = (*names, "zh_Hant_MO", "de", "fr")
     package.write({f"babel/locale-data/{name}.dat": "" for name in names}, "babel")
-    gone = package.gone(data=(("babel", ("zh_Hant_MO",)),))
+    gone = package.gone(data={"babel": ("zh_Hant_MO",)})
     assert gone == {f"babel/locale-data/{name}.dat" for name in ("de", "fr", "en_GB", "en_001", "en_150", "en_IN")} - {
         f"babel/locale-data/{name}.dat" for name in ("en_001", "en_150", "en_IN")
     }
@@ -115,9 +115,9 @@ def test_the_kept_part_depends_on_what_the_project_asks_for(tmp_path, before, af
     """And on nothing else of the code, so that an edit does not cost the dependencies."""
     from tests.unit.stages.slim.conftest import Maker
 
-    policy = SlimPolicy(data=(("botocore", "auto"),))
+    settings = SlimSettings(data={"botocore": "auto"})
     digests = [
-        influence(Maker(tmp_path / name).write({"app.py": f"import boto3\n{code}"}, None, project=True).tree, policy)
+        influence(Maker(tmp_path / name).write({"app.py": f"import boto3\n{code}"}, None, project=True).tree, settings)
         for name, code in (("a", before), ("b", after))
     ]
     assert (digests[0] == digests[1]) is same
