@@ -299,6 +299,11 @@ class SlimSettings(Group, frozen=True, kw_only=True):
         for name in ("rules", "data"):
             msgspec.structs.force_setattr(self, name, dict(sorted(getattr(self, name).items())))
 
+    @property
+    def realigns(self) -> bool:
+        """Whether the rule about segments is on, which the strip stage carries out."""
+        return self.rules.get("realign-segments", self.aggressive)
+
 
 class StripSettings(Group, frozen=True, kw_only=True):
     """Say which shared objects are stripped."""

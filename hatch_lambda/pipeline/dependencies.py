@@ -33,7 +33,6 @@ from hatch_lambda.core.python import nearby
 from hatch_lambda.core.untrusted import is_digest, name_problem, shown
 from hatch_lambda.core.version import __version__
 from hatch_lambda.inspect.audit.facts import Facts  # noqa: TC001 - as above
-from hatch_lambda.pipeline.policies import strip_policy
 from hatch_lambda.stages.archive.pack import SectionStreams
 from hatch_lambda.stages.archive.section import DamagedSectionError, Section, StoredSection
 from hatch_lambda.stages.archive.write import is_whole, write_section
@@ -559,7 +558,7 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
             wheels=self.chosen.identities,
             target=str(self.project.target),
             policies=(
-                *(bench.key, settings.slim, strip_policy(settings)),
+                *(bench.key, settings.slim, settings.strip),
                 self._bytecode and self._bytecode.policy,
                 *(surroundings(settings.sdist, self.run.session.uv.environment) if self.chosen.choice.sources else ()),
             ),

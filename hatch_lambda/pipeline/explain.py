@@ -12,7 +12,6 @@ from hatch_lambda.core.files import workspace
 from hatch_lambda.core.model import Journal, Silent, Tree
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.pipeline.dependencies import choose, install_dependencies, lock_terms
-from hatch_lambda.pipeline.policies import strip_policy
 from hatch_lambda.pipeline.steps import Run
 from hatch_lambda.stages.bytecode.choose import bytecode_policy
 from hatch_lambda.stages.bytecode.plan import plan as plan_bytecode
@@ -176,6 +175,6 @@ def _weigh(project: Project, source: Source, session: Session) -> Counter[str]:
 
 
 def _stripped(tree: Tree, run: Run, *, realign: bool) -> int:
-    policy = replace(strip_policy(run.settings), realign=realign)
-    left, _, _ = strip_tree(tree, policy, run.work, Silent(), jobs=run.session.jobs)
+    settings, jobs = run.settings.strip, run.session.jobs
+    left, _, _ = strip_tree(tree, settings, run.work, Silent(), jobs=jobs, realign=realign)
     return left.size

@@ -5,19 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hatch_lambda.inspect.audit.subject import VerifyPolicy
-from hatch_lambda.stages.strip.tree import StripPolicy
 
 if TYPE_CHECKING:
     from hatch_lambda.config.settings import Settings
-
-
-def strip_policy(settings: Settings) -> StripPolicy:
-    """Return the strip stage's."""
-    return StripPolicy(
-        enabled=settings.strip.enabled,
-        exclude=settings.strip.exclude,
-        realign=settings.slim.rules.get("realign-segments", settings.slim.aggressive),
-    )
 
 
 def verify_policy(settings: Settings) -> VerifyPolicy:

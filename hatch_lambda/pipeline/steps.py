@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from hatch_lambda.core.model import Tree
 from hatch_lambda.inspect.audit.subject import raise_errors
-from hatch_lambda.pipeline.policies import strip_policy
 from hatch_lambda.stages.archive.pack import Packer, SectionStreams
 from hatch_lambda.stages.slim import project_digest
 from hatch_lambda.stages.slim.findings import check_decisions
@@ -108,15 +107,16 @@ class Run(Struct, frozen=True, kw_only=True):
         from hatch_lambda.core.dist_info import renew
         from hatch_lambda.stages.install.distributions import refuse_conflicts
 
-        session, policy = self.session, strip_policy(self.settings)
+        session, settings = self.session, self.settings
         with ThreadPoolExecutor(max_workers=2) as pool:
             stripping = pool.submit(
                 strip_tree,
                 tree,
-                policy,
+                settings.strip,
                 self.work,
                 session.progress,
                 jobs=session.jobs,
+                realign=settings.slim.realigns,
                 then=packer.begin if packer else None,
             )
             decisions = tuple(plan())

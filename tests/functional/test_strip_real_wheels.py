@@ -7,8 +7,9 @@ import subprocess
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from hatch_lambda.config.settings import StripSettings
 from hatch_lambda.core.model import File, Silent, Tree
-from hatch_lambda.stages.strip.tree import StripPolicy, strip_tree
+from hatch_lambda.stages.strip.tree import strip_tree
 
 pytestmark = pytest.mark.registry
 
@@ -61,8 +62,8 @@ def stripped(request, tmp_path_factory):
     assert done.returncode == 0, done.stderr
     before = tree_of(root / "installed")
     kept = state(before)
-    policy = StripPolicy(enabled=True, exclude=())
-    after, changes, findings = strip_tree(before, policy, root / "work", Silent(), jobs=2)
+    settings = StripSettings()
+    after, changes, findings = strip_tree(before, settings, root / "work", Silent(), jobs=2)
     assert state(before) == kept, "an original changed"
     return request.param, before, after, changes, findings
 

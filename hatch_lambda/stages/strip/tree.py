@@ -19,6 +19,7 @@ from hatch_lambda.stages.strip.strip import apply, plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from hatch_lambda.config.settings import StripSettings
     from hatch_lambda.core.model import Progress
 
 
@@ -33,36 +34,28 @@ _SIDECAR_FOLDERS = ("", "fipscheck/", "hmaccalc/")
 _SIDECAR_ENDINGS = ("hmac", "sha1", "sha256", "sha384", "sha512", "md5", "chk", "sig", "asc")
 
 
-class StripPolicy(Struct, frozen=True, kw_only=True):
-    """Whether to strip, and what to leave alone."""
-
-    enabled: bool
-    exclude: tuple[str, ...]
-    """Gitignore patterns over paths in the package."""
-    realign: bool = False
-    """Whether to align the segments of arm64 objects to the pages of Lambda's kernel."""
-
-
 def strip_tree(  # noqa: PLR0913 - each is of another owner
     tree: Tree,
-    policy: StripPolicy,
+    settings: StripSettings,
     workspace: Path,
     progress: Progress,
     *,
     jobs: int,
+    realign: bool = False,
     then: Callable[[File], None] | None = None,
 ) -> tuple[Tree, tuple[Change, ...], tuple[Finding, ...]]:
     """Strip the shared objects of *tree* on *jobs* threads, into new files below *workspace*.
 
-    Each object, as it is now, is handed to *then* by the thread that stripped it.
+    Segments of arm64 objects are aligned to the pages of Lambda's kernel where *realign* says so. Each object, as it
+    is now, is handed to *then* by the thread that stripped it.
 
     A source is only ever read: it may be a hard link into uv's cache, and an in-place strip would damage
     every environment on the machine that shares it. An object that cannot be stripped with certainty stays,
     with a finding that says why.
     """
-    if not policy.enabled:
+    if not settings.enabled:
         return tree, (), ()
-    objects = sorted(find_objects(tree, policy), key=lambda file: -file.size)
+    objects = sorted(find_objects(tree, settings), key=lambda file: -file.size)
     if not objects:
         return tree, (), ()
     from hatch_lambda.stages.strip.tree import strip_file
@@ -75,7 +68,7 @@ def strip_tree(  # noqa: PLR0913 - each is of another owner
         file, reason = objects[number], self_check(objects[number].path, paths)
         if not reason:
             destination = _destination(folder, number)
-            outcome = strip_file(file.source, destination, realign=policy.realign)
+            outcome = strip_file(file.source, destination, realign=realign)
             reason = outcome.reason
             if outcome.size is not None:
                 file = replace(file, source=destination, size=outcome.size)
@@ -103,12 +96,12 @@ def strip_tree(  # noqa: PLR0913 - each is of another owner
     )
 
 
-def find_objects(tree: Tree, policy: StripPolicy) -> Iterator[File]:
+def find_objects(tree: Tree, settings: StripSettings) -> Iterator[File]:
     """Yield the ELF files of *tree* that no pattern excludes.
 
     They are told by their content, because grafted libraries are called ``libfoo-1a2b.so.1.2``.
     """
-    is_excluded = _compile(policy.exclude)
+    is_excluded = _compile(settings.exclude)
     for file in tree:
         if file.size >= _SMALLEST and _has_magic(file.source) and not is_excluded(file.path):
             yield file

@@ -232,3 +232,22 @@ def test_any_table_is_decoded_or_refused(table):
         decode(table)
     except ConfigurationError as error:
         assert error.message.startswith("tool.lambda-slim.")  # noqa: PT017 - either outcome is right
+
+
+@pytest.mark.parametrize(
+    ("table", "realign"),
+    [
+        ({}, False),
+        ({"aggressive": True}, True),
+        ({"rules": {"realign-segments": True}}, True),
+        ({"aggressive": True, "rules": {"realign-segments": False}}, False),
+    ],
+)
+def test_the_rule_about_segments_is_for_the_strip_stage(table, realign):
+    assert decode(table).slim.realigns is realign
+
+
+def test_the_order_of_a_table_says_nothing():
+    """Else the same settings, written in another order, would cost a build of the dependencies."""
+    one, other = ({"py-typed": True, "tests": False}, {"tests": False, "py-typed": True})
+    assert repr(decode({"rules": one}).slim) == repr(decode({"rules": other}).slim)

@@ -5,14 +5,15 @@ import threading
 
 import pytest
 
+from hatch_lambda.config.settings import StripSettings
 from hatch_lambda.core.elf.tables import Unstrippable
 from hatch_lambda.core.model import File, Severity, Silent, Stage, Tree
 from hatch_lambda.stages.strip import tree as file_module
-from hatch_lambda.stages.strip.tree import StripPolicy, strip_tree
+from hatch_lambda.stages.strip.tree import strip_tree
 from tests.support.elf import AARCH64, shared_object
 
 SHARED = shared_object()
-POLICY = StripPolicy(enabled=True, exclude=())
+SETTINGS = StripSettings()
 
 
 @pytest.fixture
@@ -32,8 +33,8 @@ def make(tmp_path):
 
 @pytest.fixture
 def run(tmp_path):
-    def run(tree, policy=POLICY, progress=None, jobs=2):
-        return strip_tree(tree, policy, tmp_path / "work", progress or Silent(), jobs=jobs)
+    def run(tree, settings=SETTINGS, progress=None, **more):
+        return strip_tree(tree, settings, tmp_path / "work", progress or Silent(), **{"jobs": 2, **more})
 
     return run
 
@@ -106,21 +107,21 @@ def test_a_failed_proof_keeps_the_original(make, run, monkeypatch):
 def test_objects_are_realigned_only_where_the_policy_says_so(make, run):
     tree = make({"a.so": shared_object(machine=AARCH64, align=0x10000)})
     plain, *_ = run(tree)
-    realigned, (change,), _ = run(tree, StripPolicy(enabled=True, exclude=(), realign=True))
+    realigned, (change,), _ = run(tree, realign=True)
     assert realigned.size < plain.size
     assert change.after == realigned.size
 
 
 def test_an_excluded_object_stays_without_a_finding(make, run):
     tree = make({"a/x.so": SHARED, "b/x.so": SHARED, "b/y.so": SHARED})
-    _, changes, findings = run(tree, StripPolicy(enabled=True, exclude=("b/*", "!b/y.so")))
+    _, changes, findings = run(tree, StripSettings(exclude=("b/*", "!b/y.so")))
     assert [change.path for change in changes] == ["a/x.so", "b/y.so"]
     assert findings == ()
 
 
 def test_a_switched_off_stage_does_nothing(make, run):
     tree = make({"a.so": SHARED})
-    assert run(tree, StripPolicy(enabled=False, exclude=())) == (tree, (), ())
+    assert run(tree, StripSettings(enabled=False)) == (tree, (), ())
 
 
 @pytest.mark.parametrize(
