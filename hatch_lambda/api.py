@@ -27,7 +27,6 @@ from hatch_lambda.errors.secrets import hide
 from hatch_lambda.pipeline.build import build as build_package
 from hatch_lambda.pipeline.many import Task, build_each, failed
 from hatch_lambda.pipeline.outputs import made_here
-from hatch_lambda.pipeline.policies import verify_policy
 from hatch_lambda.pipeline.request import Source, by_command, open_cache, open_session, source_date_epoch
 from hatch_lambda.pipeline.staging import remove
 
@@ -200,11 +199,18 @@ def verify_package(
     from hatch_lambda.inspect.audit.verify import verify_package as audit_package
 
     chosen, expected = _expected(project, overrides(settings))
-    policy = verify_policy(chosen)
-    layers = tuple(os.path.join(project or "", layer) for layer in policy.layers)  # noqa: PTH118 - both are strings
+    layers = tuple(os.path.join(project or "", layer) for layer in chosen.audit.layers)  # noqa: PTH118 - both are strings
     cache = open_cache(os.environ)
     with machine_errors(), workspace(cache.root) as work:
-        return audit_package(Path(package), expected, replace(policy, layers=layers), cache, work)
+        return audit_package(
+            Path(package),
+            expected,
+            replace(chosen.audit, layers=layers),
+            cache,
+            work,
+            handler=chosen.project.handler,
+            nested=chosen.output.shape == "nested",
+        )
 
 
 def clean(project: str | os.PathLike[str] = ".", *, dry_run: bool = False) -> list[Path]:

@@ -16,7 +16,6 @@ from hatch_lambda.errors import machine_errors
 from hatch_lambda.inspect.package import Package
 from hatch_lambda.pipeline.dependencies import Taken, drop, take
 from hatch_lambda.pipeline.outputs import check_older, output_of
-from hatch_lambda.pipeline.policies import verify_policy
 from hatch_lambda.pipeline.shapes.shape import Ingredients, make
 from hatch_lambda.pipeline.smoke import smoke_test
 from hatch_lambda.pipeline.steps import Run
@@ -140,27 +139,29 @@ def _audit(project: Project, taken: Taken, own: Facts, session: Session) -> Audi
     from hatch_lambda.inspect.audit.subject import Audit, Subject, read_layers
     from hatch_lambda.inspect.audit.syntax import check_syntax
 
-    policy = verify_policy(project.settings)
+    settings = project.settings
     layers = read_layers(project.layers)
     subject = Subject(
         tree=taken.tree,
         facts=taken.dependencies.part.facts + own,
         runtime=project.target.runtime,
         architecture=project.target.architecture,
+        handler=settings.project.handler,
+        nested=settings.output.shape == "nested",
         elsewhere=frozenset().union(*(layer.paths for layer in layers)),
         syntax=taken.syntax,
     )
     # An edit of the project's code changes none of this, but for what it imports and asks for.
     files = [(file.path, file.executable, file.distribution) for file in taken.own_tree]
-    known = (files, own, project.target, policy, layers)
+    known = (files, own, project.target, subject.handler, layers)
     key = digest(taken.dependencies.key, to_msgpack(known))
     audited = from_cache(session.cache.get(_AUDITS, key), Audit)
     if audited is None:
-        audited = audit(subject, policy, layers)
+        audited = audit(subject, layers)
         session.cache.put(_AUDITS, key, to_msgpack(audited))
     more = [
-        *check_unzipped(taken.tree, sum(layer.size for layer in layers), nested=policy.nested),
-        *check_syntax(subject, policy.handler, session.cache),
+        *check_unzipped(taken.tree, sum(layer.size for layer in layers), nested=subject.nested),
+        *check_syntax(subject, subject.handler, session.cache),
     ]
     return replace(audited, findings=(*audited.findings, *more))
 

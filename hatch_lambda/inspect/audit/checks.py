@@ -11,17 +11,17 @@ from hatch_lambda.inspect.audit.modules import check_bytecode, check_modules
 from hatch_lambda.inspect.audit.subject import Audit, check_layers
 
 if TYPE_CHECKING:
-    from hatch_lambda.inspect.audit.subject import Layer, Subject, VerifyPolicy
+    from hatch_lambda.inspect.audit.subject import Layer, Subject
 
 
-def audit(subject: Subject, policy: VerifyPolicy, layers: tuple[Layer, ...]) -> Audit:
-    """Judge *subject*: a function of the facts about it, of the target and of *policy*, whatever is expected.
+def audit(subject: Subject, layers: tuple[Layer, ...]) -> Audit:
+    """Judge *subject*: a function of the facts about it and of its target, whatever is expected.
 
     What depends on more is not among it: sizes (``check_unzipped``), and what reads files (``check_syntax``).
     """
     unused = tuple(find_unused(subject))
     findings = [
-        *check_handler(subject.tree, policy.handler),
+        *check_handler(subject.tree, subject.handler),
         *check_layers(layers),
         *check_names(subject),
         *check_modules(subject),

@@ -53,6 +53,10 @@ class Subject(Struct, frozen=True, kw_only=True, dict=True):
     facts: Facts = field(default_factory=Facts)
     runtime: Runtime | None = None
     architecture: Architecture | None = None
+    handler: str | None = None
+    """What Lambda is to call."""
+    nested: bool = False
+    """Whether some of the files are nested, so that their size does not matter."""
     elsewhere: frozenset[str] = frozenset()
     """Paths of the files that layers add, as they are below ``/opt``."""
     syntax: tuple[Finding, ...] | None = None
@@ -138,18 +142,6 @@ class Unused(Struct, frozen=True, kw_only=True, rename={"size": "bytes"}):
     name: str
     size: int
     required_by: tuple[str, ...]
-
-
-class VerifyPolicy(Struct, frozen=True, kw_only=True):
-    """What of the settings the audit has to know."""
-
-    handler: str | None = None
-    ignore: tuple[str, ...] = ()
-    """Codes of findings that are expected."""
-    layers: tuple[str, ...] = ()
-    """Paths of zips."""
-    nested: bool = False
-    """Whether some of the files are nested, so that their size does not matter."""
 
 
 class Audit(Struct, frozen=True, kw_only=True):

@@ -16,12 +16,13 @@ from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.inspect.audit.checks import audit
 from hatch_lambda.inspect.audit.facts import collect
 from hatch_lambda.inspect.audit.layout import check_entries, check_unzipped, check_zipped
-from hatch_lambda.inspect.audit.subject import Audit, Subject, Unused, VerifyPolicy, read_layers, settle
+from hatch_lambda.inspect.audit.subject import Audit, Subject, Unused, read_layers, settle
 from hatch_lambda.inspect.audit.syntax import check_syntax
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hatch_lambda.config.settings import AuditSettings
     from hatch_lambda.core.cache import Cache
     from hatch_lambda.inspect.audit.facts import Facts
     from hatch_lambda.stages.archive.read import ReadEntry
@@ -85,10 +86,20 @@ class VerifiedDocument(Struct, frozen=True, kw_only=True):
     requires: Annotated[dict[str, tuple[str, ...]], Meta(description="What each distribution requires on the target.")]
 
 
-def verify_package(path: Path, expected: Told, policy: VerifyPolicy, cache: Cache, workspace: Path) -> Verified:
+def verify_package(  # noqa: PLR0913 - each is of another owner
+    path: Path,
+    expected: Told,
+    settings: AuditSettings,
+    cache: Cache,
+    workspace: Path,
+    *,
+    handler: str | None = None,
+    nested: bool = False,
+) -> Verified:
     """Audit the zip or the folder at *path*.
 
-    What is not *expected* of the target, its files tell: their names, then the machine of its objects. Raises
+    It is to be called by *handler*, and some of its files are *nested*, if it is known to be so. What is not
+    *expected* of the target, its files tell: their names, then the machine of its objects. Raises
     ArchiveError for a zip that cannot be read.
     """
     from hatch_lambda.stages.archive import read
@@ -106,19 +117,21 @@ def verify_package(path: Path, expected: Told, policy: VerifyPolicy, cache: Cach
     )
     facts = collect(tree, some.markers)
     machine = machine or _machine(facts)
-    layers = read_layers(policy.layers)
+    layers = read_layers(settings.layers)
     subject = Subject(
         tree=tree,
         facts=facts,
         runtime=known.get(runtime or ""),
         architecture=Architecture(machine) if machine else None,
+        handler=handler,
+        nested=nested,
         elsewhere=frozenset().union(*(layer.paths for layer in layers)),
     )
-    audited = audit(subject, policy, layers)
+    audited = audit(subject, layers)
     size = path.stat().st_size if not path.is_dir() else None
     more = [
-        *check_unzipped(tree, sum(layer.size for layer in layers), nested=policy.nested),
-        *check_syntax(subject, policy.handler, cache),
+        *check_unzipped(tree, sum(layer.size for layer in layers), nested=nested),
+        *check_syntax(subject, handler, cache),
         *check_entries(entries or _modes(tree)),
         *check_zipped(size or 0),
         *_check_told(runtime, machine),
@@ -129,7 +142,7 @@ def verify_package(path: Path, expected: Told, policy: VerifyPolicy, cache: Cach
         zipped=size,
         runtime=runtime,
         architecture=machine,
-        audit=replace(audited, findings=settle([*audited.findings, *more], policy.ignore)),
+        audit=replace(audited, findings=settle([*audited.findings, *more], settings.ignore)),
     )
 
 

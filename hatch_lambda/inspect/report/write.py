@@ -73,8 +73,8 @@ def write_report(
     It compares the package with that of the report *previous*, or of the one that is in *folder* already. Each
     file is whole, and takes the old one's place when all of them are done.
     """
+    from hatch_lambda.config.settings import AuditSettings
     from hatch_lambda.config.target import Told
-    from hatch_lambda.inspect.audit.subject import VerifyPolicy
     from hatch_lambda.inspect.audit.verify import verify_package as audit_package
 
     require_extra()
@@ -88,8 +88,8 @@ def write_report(
     made, path = (None, package) if isinstance(package, Path) else (package, package.path)
     with tempfile.TemporaryDirectory(prefix="hatch-lambda-") as work:
         if made is None:
-            unknown, policy = Told(runtime=None, architecture=None), VerifyPolicy()
-            audited = audit_package(path, unknown, policy, Cache(root=None), Path(work))
+            unknown = Told(runtime=None, architecture=None)
+            audited = audit_package(path, unknown, AuditSettings(), Cache(root=None), Path(work))
             tree, findings = audited.tree, audited.findings
             target = Told(runtime=audited.runtime, architecture=audited.architecture)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hatch_lambda.config.target import Architecture, Target, runtimes
 from hatch_lambda.core.cache import Cache
@@ -13,7 +14,7 @@ from hatch_lambda.core.model import File, Tree
 from hatch_lambda.inspect.audit.checks import audit
 from hatch_lambda.inspect.audit.facts import Facts, Object, collect
 from hatch_lambda.inspect.audit.layout import check_unzipped
-from hatch_lambda.inspect.audit.subject import Subject, VerifyPolicy
+from hatch_lambda.inspect.audit.subject import Subject
 from hatch_lambda.inspect.audit.syntax import check_syntax
 
 
@@ -68,12 +69,12 @@ def linked():
 def audited():
     """Return what the audit finds, as code, severity and path."""
 
-    def audited(subject, **policy):
-        told = VerifyPolicy(**policy)
+    def audited(subject, **told):
+        subject = replace(subject, **told)
         found = [
-            *audit(subject, told, ()).findings,
+            *audit(subject, ()).findings,
             *check_unzipped(subject.tree),
-            *check_syntax(subject, told.handler, Cache(root=None)),
+            *check_syntax(subject, subject.handler, Cache(root=None)),
         ]
         return [(finding.code, finding.severity.value, finding.path) for finding in found]
 
