@@ -392,7 +392,7 @@ def take(project: Project, source: Source, timestamp: Timestamp, run: Run) -> Ta
         settings, uv, scripts = project.settings.project, run.session.uv, project.settings.slim.scripts
         building = pool.submit(take_project, project, settings, uv, run.work, wheel=source.wheel, scripts=scripts)
         target = project.target
-        asking = pool.submit(bytecode_options, project.settings, target.runtime, run.session, cwd=project.root)
+        asking = pool.submit(bytecode_options, project.settings.bytecode, target.runtime, run.session, cwd=project.root)
         chosen = choose(project, source, run)
         run.journal.findings += chosen.choice.findings
         options = asking.result()
@@ -539,7 +539,7 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
             tree=tree,
             lock=self.chosen.choice.lock,
             pinned=self.chosen.choice.pinned,
-            interpreter=run.bytecode.policy.interpreter if run.bytecode is not None else "none",
+            interpreter=run.bytecode.options.interpreter if run.bytecode is not None else "none",
             syntax=syntax if run.bytecode is not None else None,
         )
 
@@ -559,7 +559,7 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
             target=str(self.project.target),
             policies=(
                 *(bench.key, settings.slim, settings.strip),
-                self._bytecode and self._bytecode.policy,
+                self._bytecode and self._bytecode.options,
                 *(surroundings(settings.sdist, self.run.session.uv.environment) if self.chosen.choice.sources else ()),
             ),
             compression=settings.output.compression,

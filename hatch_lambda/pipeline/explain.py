@@ -13,7 +13,7 @@ from hatch_lambda.core.model import Journal, Silent, Tree
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.pipeline.dependencies import choose, install_dependencies, lock_terms
 from hatch_lambda.pipeline.steps import Run
-from hatch_lambda.stages.bytecode.choose import bytecode_policy
+from hatch_lambda.stages.bytecode.choose import compile_options
 from hatch_lambda.stages.bytecode.plan import plan as plan_bytecode
 from hatch_lambda.stages.locks.read import discover
 from hatch_lambda.stages.slim.decision import Decision
@@ -90,7 +90,7 @@ def foresee(decisions: Iterable[Decision], settings: Settings, runtime: Runtime)
     if settings.bytecode.layout != "none":
         kept = Tree.of(decision.file for decision in decided.values() if decision.kept)
         condition = ", if Lambda's limit has room for it" if settings.bytecode.layout == "auto" else ""
-        for found in plan_bytecode(kept, bytecode_policy(settings, runtime.python)):
+        for found in plan_bytecode(kept, compile_options(settings.bytecode, runtime.python)):
             file = replace(found.source, path=found.path, size=0)
             decided[found.path] = Decision(file=file, kept=True, rule=RULE, reason=REASON + condition)
             if found.replaces_source:

@@ -112,7 +112,7 @@ def _slim_site(site: Path, folder: Path, tree: Tree, target: Told, run: Run) -> 
     """Slim and strip the *tree* that lies in *site*, and keep there what tells the target."""
     from hatch_lambda.core.dist_info import telling_tags
 
-    made = for_folder(run.settings, target.runtime, run.session, site, folder)
+    made = for_folder(run.settings.bytecode, target.runtime, run.session, site, folder)
     return replace(run, bytecode=made, telling=telling_tags(tree)).slim(tree, Tree(()))
 
 

@@ -150,4 +150,4 @@ class Run(Struct, frozen=True, kw_only=True):
 
         if self.bytecode is None:
             return None
-        return compile_tree(tree, self.bytecode.policy, self.bytecode.compiler(self.session, self.work))
+        return compile_tree(tree, self.bytecode.options, self.bytecode.compiler(self.session, self.work))

@@ -19,7 +19,7 @@ from hatch_lambda.core.files import walk
 from hatch_lambda.core.model import File, Silent, Tree
 from hatch_lambda.core.uv import Uv
 from hatch_lambda.stages.bytecode.compile import Compiler, compile_tree
-from hatch_lambda.stages.bytecode.plan import BytecodePolicy, plan
+from hatch_lambda.stages.bytecode.plan import CompileOptions, plan
 from tests.benchmarks.measure import Step, alternate, median
 from tests.benchmarks.workloads import locked
 
@@ -76,7 +76,7 @@ def _unpacked(project: Path, bytecode: str, folder: Path) -> Path:
 
 def _modules(source: Path, version: str, folder: Path) -> Path:
     """Copy the modules of *source* that a build compiles, and nothing else, to *folder*."""
-    for found in plan(_tree(source), _policy(version)):
+    for found in plan(_tree(source), _options(version)):
         destination = folder / found.source.path
         destination.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(found.source.source, destination)
@@ -87,8 +87,8 @@ def _tree(folder: Path) -> Tree:
     return Tree.of(File(path=path, source=source, size=source.stat().st_size) for path, source in walk(folder))
 
 
-def _policy(version: str) -> BytecodePolicy:
-    return BytecodePolicy(layout="include", optimize=0, interpreter=version)
+def _options(version: str) -> CompileOptions:
+    return CompileOptions(layout="include", optimize=0, interpreter=version)
 
 
 def main() -> None:
@@ -103,7 +103,7 @@ def main() -> None:
             jobs=int(jobs),
             work=Path(work),
         )
-        compile_tree(_tree(Path(folder)), _policy(version), compiler)
+        compile_tree(_tree(Path(folder)), _options(version), compiler)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from hatch_lambda.pipeline.build import build as build_package
 from hatch_lambda.pipeline.request import Source, open_session
 from hatch_lambda.stages.bytecode import compile as stage
 from hatch_lambda.stages.bytecode import worker
-from hatch_lambda.stages.bytecode.plan import BytecodePolicy
+from hatch_lambda.stages.bytecode.plan import CompileOptions
 from tests.functional.wheels import make_project, make_wheel
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
@@ -328,9 +328,9 @@ def test_an_edit_or_a_changed_distribution_costs_no_more_than_itself(bench, monk
     compiled = []
     start = stage._start
 
-    def spy(batch, policy, compiler):
+    def spy(batch, options, compiler):
         compiled.extend(module.compilation.source.path for module in batch)
-        return start(batch, policy, compiler)
+        return start(batch, options, compiler)
 
     monkeypatch.setattr(stage, "_start", spy)
     (bench.project / "app.py").write_text(HANDLER + "# edited\n")
@@ -396,8 +396,8 @@ class Bare:
             work=self.folder,
             **others,
         )
-        policy = BytecodePolicy(layout="only", optimize=0, interpreter=self.python.version)
-        tree, _, findings = compile_tree(Tree.of(files), policy, compiler)
+        options = CompileOptions(layout="only", optimize=0, interpreter=self.python.version)
+        tree, _, findings = compile_tree(Tree.of(files), options, compiler)
         return {file.path: file.source.read_bytes() for file in tree}, [(one.path, one.message) for one in findings]
 
     def through(self, script):

@@ -12,12 +12,12 @@ from hatch_lambda.config.target import UNZIPPED_QUOTA, runtimes
 from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.core.python import find, missing
 from hatch_lambda.errors import ConfigurationError
-from hatch_lambda.stages.bytecode.plan import BytecodePolicy
+from hatch_lambda.stages.bytecode.plan import CompileOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hatch_lambda.config.settings import Settings
+    from hatch_lambda.config.settings import BytecodeSettings
     from hatch_lambda.config.target import Runtime
     from hatch_lambda.core.session import Session
     from hatch_lambda.stages.bytecode.compile import Compiler
@@ -30,12 +30,12 @@ _LAYERS = "/opt"
 class Bytecode(Struct, frozen=True, kw_only=True):
     """How modules are compiled, and by which program."""
 
-    policy: BytecodePolicy
+    options: CompileOptions
     executable: Path
 
     def in_layer(self, folder: str = "python") -> Bytecode:
         """Return the same for modules in a *folder* of a layer."""
-        return replace(self, policy=replace(self.policy, root=f"{_LAYERS}/{folder}"))
+        return replace(self, options=replace(self.options, root=f"{_LAYERS}/{folder}"))
 
     def compiler(self, session: Session, work: Path) -> Compiler:
         """Return what compiles, with results below *work*."""
@@ -51,24 +51,28 @@ class Bytecode(Struct, frozen=True, kw_only=True):
         )
 
 
-def options(settings: Settings, runtime: Runtime, session: Session, *, cwd: Path) -> tuple[Bytecode | None, ...]:
+def options(
+    settings: BytecodeSettings, runtime: Runtime, session: Session, *, cwd: Path
+) -> tuple[Bytecode | None, ...]:
     """Return how the package may be compiled, what is wanted most first; None stands for not at all.
 
     Raises MissingToolError where no interpreter of the version is to be had, and ConfigurationError where one is
     named that does not fit *runtime*.
     """
-    if settings.bytecode.layout == "none":
+    if settings.layout == "none":
         return (None,)
     made = _find(settings, runtime, session, cwd)
-    return (made, None) if settings.bytecode.layout == "auto" else (made,)
+    return (made, None) if settings.layout == "auto" else (made,)
 
 
-def for_folder(settings: Settings, runtime: str | None, session: Session, site: Path, folder: Path) -> Bytecode | None:
+def for_folder(
+    settings: BytecodeSettings, runtime: str | None, session: Session, site: Path, folder: Path
+) -> Bytecode | None:
     """Return how the modules of *site* are compiled, *folder* itself or in this layer; None where nobody asked.
 
     A folder is not the whole function: whether there is room is for its owner to say.
     """
-    if settings.bytecode.layout not in {"include", "only"}:
+    if settings.layout not in {"include", "only"}:
         return None
     known = runtimes().get(runtime or "")
     if known is None:
@@ -82,20 +86,20 @@ def for_folder(settings: Settings, runtime: str | None, session: Session, site: 
     return made.in_layer(site.relative_to(folder).as_posix())
 
 
-def _find(settings: Settings, runtime: Runtime, session: Session, cwd: Path) -> Bytecode:
+def _find(settings: BytecodeSettings, runtime: Runtime, session: Session, cwd: Path) -> Bytecode:
     from hatch_lambda.stages.bytecode.compile import WITHOUT
 
     version = _wanted(settings, runtime)
     found = find(version, session.uv, session.cache, cwd=cwd)
     if found is None:
         raise missing(version, f"to compile modules for {runtime.name} with", WITHOUT)
-    return Bytecode(policy=bytecode_policy(settings, found.version), executable=found.path)
+    return Bytecode(options=compile_options(settings, found.version), executable=found.path)
 
 
-def _wanted(settings: Settings, runtime: Runtime) -> str:
+def _wanted(settings: BytecodeSettings, runtime: Runtime) -> str:
     """Return the version of the interpreter that compiles: a full one if it is named, else that of *runtime*."""
     major, minor = runtime.python_version
-    named = settings.bytecode.python
+    named = settings.python
     if named is None:
         return f"{major}.{minor}"
     patch = named.removeprefix(f"{major}.{minor}.")
@@ -107,11 +111,11 @@ def _wanted(settings: Settings, runtime: Runtime) -> str:
     return named
 
 
-def bytecode_policy(settings: Settings, version: str) -> BytecodePolicy:
-    """Return the stage's policy for an interpreter of the full *version*."""
-    return BytecodePolicy(
-        layout="only" if settings.bytecode.layout == "only" else "include",
-        optimize=settings.bytecode.optimize,
+def compile_options(settings: BytecodeSettings, version: str) -> CompileOptions:
+    """Return how an interpreter of the full *version* compiles."""
+    return CompileOptions(
+        layout="only" if settings.layout == "only" else "include",
+        optimize=settings.optimize,
         interpreter=version,
     )
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from hatch_lambda.core.cache import Cache
     from hatch_lambda.core.model import Progress
-    from hatch_lambda.stages.bytecode.plan import BytecodePolicy, Compilation
+    from hatch_lambda.stages.bytecode.plan import Compilation, CompileOptions
 
 
 RULE = "compile"
@@ -53,7 +53,7 @@ class Compiler(Struct, frozen=True, kw_only=True):
     """What compiling needs of the machine: which program, where, on how many cores, and where results are kept."""
 
     executable: Path
-    """An interpreter of the version that the policy names."""
+    """An interpreter of the version that the options name."""
     environment: Mapping[str, str]
     cache: Cache
     progress: Progress
@@ -80,7 +80,7 @@ class _Result(msgspec.Struct, frozen=True, array_like=True):
 
 
 def compile_tree(
-    tree: Tree, policy: BytecodePolicy, compiler: Compiler
+    tree: Tree, options: CompileOptions, compiler: Compiler
 ) -> tuple[Tree, tuple[Change, ...], tuple[Finding, ...]]:
     """Add the bytecode of the modules of *tree*, or put it in their place.
 
@@ -88,19 +88,19 @@ def compile_tree(
     with a finding that says why: files for other versions of Python, templates. In the project's own that is worth
     a warning, or more.
     """
-    compilations = list(plan(tree, policy))
+    compilations = list(plan(tree, options))
     if not compilations:
         return tree, (), ()
     compiler.progress.start(Stage.BYTECODE.value, len(compilations))
     modules = _read(compilations, compiler)
-    reasons = _compiled(modules, policy, compiler)
+    reasons = _compiled(modules, options, compiler)
     files = {file.path: file for file in tree}
     changes: list[Change] = []
     findings: list[Finding] = []
     for module, reason in zip(modules, reasons, strict=True):
         source = module.compilation.source
         if reason is not None:
-            findings.append(_finding(source, reason, policy))
+            findings.append(_finding(source, reason, options))
             continue
         made = File(
             path=module.compilation.path,
@@ -130,18 +130,18 @@ def _added(made: File, before: File | None) -> Change:
     )
 
 
-def _finding(source: File, reason: str, policy: BytecodePolicy) -> Finding:
+def _finding(source: File, reason: str, options: CompileOptions) -> Finding:
     if source.project and reason.startswith("SyntaxError: "):
         return Finding(
             code=NOT_PYTHON,
             severity=Severity.WARNING,
-            message=f"is not Python {policy.interpreter}: {reason}",
+            message=f"is not Python {options.interpreter}: {reason}",
             path=source.path,
         )
     return Finding(
         code=NOT_COMPILED,
         severity=Severity.NOTE,
-        message=f"not compiled: Python {policy.interpreter} says: {reason}",
+        message=f"not compiled: Python {options.interpreter} says: {reason}",
         path=source.path,
     )
 
@@ -173,20 +173,20 @@ def _refuse_edited(modules: Iterable[_Module]) -> None:
             )
 
 
-def _compiled(modules: Sequence[_Module], policy: BytecodePolicy, compiler: Compiler) -> list[str | None]:
+def _compiled(modules: Sequence[_Module], options: CompileOptions, compiler: Compiler) -> list[str | None]:
     """Leave the bytecode of each module at its destination, and return for each None or why there is none.
 
     Results are kept by packs, because thousands of small entries would cost as much as half the compiling.
     """
     reasons: dict[Path, str | None] = {}
-    packs = {_key(pack, policy): pack for pack in _packs(modules)}
+    packs = {_key(pack, options): pack for pack in _packs(modules)}
     with ThreadPoolExecutor(max_workers=compiler.jobs) as pool:
         known = dict(zip(packs, pool.map(lambda key: _kept(key, packs[key], compiler), packs), strict=True))
         for found in known.values():
             reasons |= found or {}
         missing = [module for key, found in known.items() if found is None for module in packs[key]]
         portions = list(_batches(missing, compiler.jobs))
-        for found in pool.map(lambda batch: _run(batch, policy, compiler), portions):
+        for found in pool.map(lambda batch: _run(batch, options, compiler), portions):
             reasons |= found
         _refuse_edited(missing)
         new = [key for key, found in known.items() if found is None]
@@ -205,10 +205,10 @@ def _packs(modules: Iterable[_Module]) -> Iterator[list[_Module]]:
         yield list(group)
 
 
-def _key(pack: Sequence[_Module], policy: BytecodePolicy) -> str:
+def _key(pack: Sequence[_Module], options: CompileOptions) -> str:
     """Return the digest of all that the bytecode of *pack* depends on."""
     sources = [(module.compilation.source.path, module.sha256) for module in pack]
-    return digest(sources, policy.optimize, policy.interpreter, policy.root, _worker())
+    return digest(sources, options.optimize, options.interpreter, options.root, _worker())
 
 
 @memoized
@@ -257,21 +257,21 @@ def _batches(modules: Sequence[_Module], jobs: int) -> Iterator[list[_Module]]:
     return batches(sorted(modules, key=size, reverse=True), size, enough)
 
 
-def _run(batch: Sequence[_Module], policy: BytecodePolicy, compiler: Compiler) -> dict[Path, str | None]:
+def _run(batch: Sequence[_Module], options: CompileOptions, compiler: Compiler) -> dict[Path, str | None]:
     """Compile *batch* in one process. Raises HatchLambdaError where that does not come to its end."""
-    reasons = _start(batch, policy, compiler)
+    reasons = _start(batch, options, compiler)
     compiler.progress.advance(len(batch))
     return reasons
 
 
-def _start(batch: Sequence[_Module], policy: BytecodePolicy, compiler: Compiler) -> dict[Path, str | None]:
+def _start(batch: Sequence[_Module], options: CompileOptions, compiler: Compiler) -> dict[Path, str | None]:
     with tempfile.TemporaryDirectory(dir=compiler.work) as folder:
         order = Path(folder, "batch")
         modules = [
             (
                 str(module.compilation.source.source),
-                f"{policy.root}/{module.compilation.source.path}",
-                policy.optimize,
+                f"{options.root}/{module.compilation.source.path}",
+                options.optimize,
                 str(module.destination),
             )
             for module in batch

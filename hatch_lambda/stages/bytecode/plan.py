@@ -25,15 +25,15 @@ _LONGEST = 80
 """Bytes in which the last part of a name is looked for."""
 
 
-class BytecodePolicy(Struct, frozen=True, kw_only=True):
-    """How a package's modules are compiled."""
+class CompileOptions(Struct, frozen=True, kw_only=True):
+    """Say how a package's modules are compiled: all that the bytes and their names depend on beside the sources."""
 
     layout: Literal["include", "only"]
     """Beside the sources in ``__pycache__``, or in their place."""
     optimize: int
     """What ``compile`` makes of it: 1 leaves assertions out, 2 docstrings too."""
     interpreter: str
-    """The full version of the interpreter that compiles: all that the bytes depend on beside the sources."""
+    """The full version of the interpreter that compiles."""
     root: str = "/var/task"
     """Where the package is on Lambda: what tracebacks and ``__code__.co_filename`` say."""
 
@@ -55,7 +55,7 @@ class Compilation(Struct, frozen=True, kw_only=True):
     """Why the source stays, or does not."""
 
 
-def plan(tree: Tree, policy: BytecodePolicy) -> Iterator[Compilation]:
+def plan(tree: Tree, options: CompileOptions) -> Iterator[Compilation]:
     """Yield what is to be compiled of *tree*, in its order.
 
     That is every module but those that nobody can import: with an extension module of the same name beside it,
@@ -66,17 +66,17 @@ def plan(tree: Tree, policy: BytecodePolicy) -> Iterator[Compilation]:
     """
     modules = [file for file in tree if file.path.endswith(_SUFFIX)]
     extensions = {file.path.rpartition("/")[0] + "/" + _stem(file) for file in tree if file.path.endswith(".so")}
-    kept = _read_at_run_time(modules) if policy.layout == "only" else {}
+    kept = _read_at_run_time(modules) if options.layout == "only" else {}
     for file in modules:
         folder, _, _ = file.path.rpartition("/")
         if f"{folder}/{_stem(file)}" in extensions or not (file.project or _is_importable(folder)):
             continue
         prefix = f"{folder}/" if folder else ""
         name = file.parts[-1].removesuffix(_SUFFIX)
-        replaces = policy.layout == "only" and file.path not in kept
+        replaces = options.layout == "only" and file.path not in kept
         yield Compilation(
             source=file,
-            path=f"{prefix}{name}.pyc" if replaces else f"{prefix}__pycache__/{name}.{policy.cache_tag}.pyc",
+            path=f"{prefix}{name}.pyc" if replaces else f"{prefix}__pycache__/{name}.{options.cache_tag}.pyc",
             replaces_source=replaces,
             reason="its bytecode takes its place" if replaces else kept.get(file.path, "its bytecode is beside it"),
         )

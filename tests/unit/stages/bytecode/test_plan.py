@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hatch_lambda.core.model import File, Tree
-from hatch_lambda.stages.bytecode.plan import BytecodePolicy, plan
+from hatch_lambda.stages.bytecode.plan import CompileOptions, plan
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def planned(tmp_path):
             source.write_text(text)
             distribution = None if project else path.partition("/")[0]
             made.append(File(path=path, source=source, size=len(text), project=project, distribution=distribution))
-        policy = BytecodePolicy(layout=layout, optimize=0, interpreter="3.13.7")
-        return {found.source.path: (found.path, found.replaces_source) for found in plan(Tree.of(made), policy)}
+        options = CompileOptions(layout=layout, optimize=0, interpreter="3.13.7")
+        return {found.source.path: (found.path, found.replaces_source) for found in plan(Tree.of(made), options)}
 
     return planned
 
