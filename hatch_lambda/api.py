@@ -45,37 +45,39 @@ if TYPE_CHECKING:
     from hatch_lambda.stages.slim.decision import Decision
 
 
-def build(
+def build(  # noqa: PLR0913 - each is a choice of the caller
     project: str | os.PathLike[str] = ".",
     *,
     function: str | None = None,
     progress: Progress | None = None,
     no_cache: bool = False,
     refresh: bool = False,
+    cache_folder: str | None = None,
     **settings: Any,
 ) -> Package:
     """Build the Lambda package of the project in a folder, or of its *function*, and return what was made.
 
     *settings* replace those of the project's ``[tool.lambda-slim]``, with ``_`` for ``-`` in their names. Where
     there is no lock file one is made, unless ``require_lock`` is set, or ``CI`` or SAM's ``ARTIFACTS_DIR`` says that
-    nobody watches. With *no_cache* nothing is kept, with *refresh* nothing that is kept is used. Raises
-    HatchLambdaError.
+    nobody watches. With *no_cache* nothing is kept, with *refresh* nothing that is kept is used; what is kept is in
+    *cache_folder*, if that is given, whatever the environment and the settings say. Raises HatchLambdaError.
 
     >>> package = build("service", architecture="arm64")  # doctest: +SKIP
     >>> package.path, package.size  # doctest: +SKIP
     """
     read = Project.read(Path(project), overrides(settings))
-    cache = Cache(root=None) if no_cache else open_cache(os.environ, read, refresh=refresh)
+    cache = Cache(root=None) if no_cache else open_cache(os.environ, read, folder=cache_folder, refresh=refresh)
     return build_package(one_of(read, function), by_command(os.environ), open_session(os.environ, cache, progress))
 
 
-def build_all(
+def build_all(  # noqa: PLR0913 - each is a choice of the caller
     projects: Sequence[str | os.PathLike[str]] = (".",),
     *,
     functions: Sequence[str] = (),
     jobs: int | None = None,
     no_cache: bool = False,
     refresh: bool = False,
+    cache_folder: str | None = None,
     **settings: Any,
 ) -> Iterator[tuple[str, Package | HatchLambdaError]]:
     """Build several projects, *jobs* at a time, and yield for each its folder with its package or its error.
@@ -90,7 +92,7 @@ def build_all(
     def read_tasks(project: str) -> Iterator[tuple[str, Task | HatchLambdaError]]:
         try:
             read = Project.read(Path(project), overrides(settings))
-            cache = shared or open_cache(os.environ, read, refresh=refresh, buckets=buckets)
+            cache = shared or open_cache(os.environ, read, folder=cache_folder, refresh=refresh, buckets=buckets)
             for one in functions_of(read, functions):
                 label = f"{project}:{one.function}" if one.function else project
                 yield label, (one, replace(session, cache=cache))

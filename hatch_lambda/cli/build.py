@@ -74,9 +74,7 @@ def build(
         require_extra()
     if output is not None:
         options["output"] = os.path.abspath(output)  # noqa: PTH100 - not resolved: the user's name stays
-    if cache_dir is not None:
-        os.environ["HATCH_LAMBDA_CACHE_DIR"] = cache_dir
-    chosen = {"no_cache": no_cache, "refresh": refresh, **given(options)}
+    chosen = {"no_cache": no_cache, "refresh": refresh, "cache_folder": cache_dir, **given(options)}
     if len(projects) > 1 or (len(functions) != 1 and names_of_functions(*projects)):
         outcomes = build_all(projects or (".",), functions=functions, jobs=jobs, **chosen)
         if report is not None:

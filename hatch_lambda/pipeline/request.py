@@ -66,19 +66,19 @@ def open_cache(
     environment: Mapping[str, str],
     project: Project | None = None,
     *,
+    folder: str | None = None,
     refresh: bool = False,
     buckets: dict[tuple[str, bool], Bucket] | None = None,
 ) -> Cache:
-    """Open the cache: in the folder that ``HATCH_LAMBDA_CACHE_DIR`` names, else the project, else the system.
+    """Open the cache: in *folder*, else where ``HATCH_LAMBDA_CACHE_DIR`` says, else the project, else the system.
 
     The *buckets* that were opened before are not opened again. Raises ConfigurationError for a folder that holds
     anything else: a slip may have named a home or a project.
     """
     settings = project.settings if project is not None else decode({})
-    named = environment.get(_CACHE_DIR)
-    if named:
+    if named := folder or environment.get(_CACHE_DIR):
         root = Path(named).absolute()
-        _refuse_strangers(root, f"{_CACHE_DIR} (or --cache-dir)")
+        _refuse_strangers(root, "option `--cache-dir`" if folder else _CACHE_DIR)
     elif project is not None and settings.cache.folder is not None:
         root = project.root / settings.cache.folder
         _refuse_strangers(root, "tool.lambda-slim.cache-dir")

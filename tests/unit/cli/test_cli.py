@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -97,3 +99,15 @@ def test_a_path_that_nobody_has_is_an_error():
     """Silence would look like "kept"."""
     with pytest.raises(HatchLambdaError, match="nothing: neither the dependencies nor the project"):
         decisions("nothing", [], [], as_json=False)
+
+
+def test_the_folder_of_the_cache_is_an_option_of_one_build(tmp_path, monkeypatch):
+    """Not written to the environment, where the next build of this process, and any other program, would find it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HATCH_LAMBDA_CACHE_DIR", raising=False)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "mine").write_text("")
+    result = CliRunner().invoke(hatch_lambda, ["build", "--cache-dir", "home"])
+    assert "HATCH_LAMBDA_CACHE_DIR" not in os.environ
+    assert isinstance(result.exception, HatchLambdaError)
+    assert str(result.exception).startswith(f"option `--cache-dir`: {tmp_path / 'home'} is no cache")

@@ -696,7 +696,7 @@ class TestRoot:
         for name in ("app.py", "pyproject.toml", "tests", "zoo"):
             (tmp_path / name).write_text("")
         told = self.refused(tmp_path)
-        assert told.startswith("HATCH_LAMBDA_CACHE_DIR (or --cache-dir): ")
+        assert told.startswith("HATCH_LAMBDA_CACHE_DIR: ")
         assert (
             f"{tmp_path} is no cache: it holds app.py, pyproject.toml, tests and 2 more; it was left as it is" in told
         )
