@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import hatch_lambda
 from hatch_lambda.config.decode import decode, parse_value
 from hatch_lambda.config.settings import Settings, keys
 from hatch_lambda.config.target import Architecture
@@ -251,3 +257,36 @@ def test_the_order_of_a_table_says_nothing():
     """Else the same settings, written in another order, would cost a build of the dependencies."""
     one, other = ({"py-typed": True, "tests": False}, {"tests": False, "py-typed": True})
     assert repr(decode({"rules": one}).slim) == repr(decode({"rules": other}).slim)
+
+
+def test_a_setting_is_added_in_one_place(tmp_path):
+    """One field of a group: the table, its schema, and so the README's rows and ``hatch-lambda schema``, know it."""
+    package = Path(hatch_lambda.__file__).parent
+    shutil.copytree(package, tmp_path / "hatch_lambda", ignore=shutil.ignore_patterns("__pycache__"))
+    settings = tmp_path / "hatch_lambda" / "config" / "settings.py"
+    head, group, rest = settings.read_text(encoding="utf-8").partition("class BytecodeSettings(")
+    kind = 'Annotated[int, Meta(ge=1, description="How deep.")]'
+    field = f'    depth: {kind} = msgspec.field(name="strip-depth", default=3)\n'
+    settings.write_text(head.rstrip() + "\n" + field + "\n\n" + group + rest, encoding="utf-8")
+    program = """
+        from hatch_lambda.config.decode import decode
+        from hatch_lambda.config.schema import schema
+        from hatch_lambda.errors import ConfigurationError
+        assert (decode({}).strip.depth, decode({"strip-depth": 2}).strip.depth) == (3, 2)
+        assert decode({"functions": {"one": {"strip-depth": 4}}})
+        expected = {"type": "integer", "minimum": 1, "description": "How deep."}
+        assert schema()["properties"]["strip-depth"] == {**expected, "default": 3}
+        function = schema()["properties"]["functions"]["additionalProperties"]
+        assert function["properties"]["strip-depth"] == expected
+        try:
+            decode({"strip-dept": 0, "strip-depth": 0})
+        except ConfigurationError as error:
+            print(error.message)
+    """
+    told = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.splitlines() == [
+        "tool.lambda-slim.strip-dept: there is no such key; did you mean 'strip-depth'?",
+        "tool.lambda-slim.strip-depth: expected integer >= 1",
+    ]
