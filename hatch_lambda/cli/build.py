@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, given, settings
+from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, Command, given, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Outcome = tuple[str, Package | HatchLambdaError]
 
 
-@click.command(short_help="Build the packages of projects.")
+@click.command(cls=Command, short_help="Build the packages of projects.")
 @click.argument("projects", nargs=-1, metavar="[PROJECT]...")
 @click.option("-o", "--output", metavar="FILE", help="Where the zip goes, relative to this folder.")
 @click.option("--function", "functions", multiple=True, metavar="NAME", help="Build this function only; repeatable.")
@@ -51,7 +51,7 @@ def build(
     report: str | None,
     as_json: bool,
     quiet: bool,
-    verbose: bool,
+    verbose: int,
     **options: Any,
 ) -> None:
     """Build the Lambda packages of the projects in the folders PROJECT (default: this one).
@@ -84,7 +84,7 @@ def build(
         package = build_package(*projects, function=next(iter(functions), None), progress=progress, **chosen)
     files = write_report(package, report) if report is not None else None
     label = ":".join((*(projects or (".",)), *functions))
-    show.package(package, label, as_json=as_json, quiet=quiet, verbose=verbose)
+    show.package(package, label, as_json=as_json, quiet=quiet, verbose=verbose > 0)
     if files is not None and not (as_json or quiet):
         show.report(files, as_json=False)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from hatch_lambda.cli.options import JSON
+from hatch_lambda.cli.options import JSON, Command
 
 
-@click.command(short_help="Remove the packages of a project.")
+@click.command(cls=Command, short_help="Remove the packages of a project.")
 @click.argument("project", default=".", metavar="[PROJECT]")
 @click.option("-n", "--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
 @JSON

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, environment, running
+from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, Command, environment, running
 
 
-@click.command(short_help="Measure how long a package takes to start.")
+@click.command(cls=Command, short_help="Measure how long a package takes to start.")
 @click.argument("package", metavar="ZIP")
 @click.option(
     "--baseline",
@@ -24,7 +24,7 @@ from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, environment, running
 @QUIET
 @VERBOSE
 def coldstart(
-    package: str, variables: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **options: Any
+    package: str, variables: tuple[str, ...], as_json: bool, quiet: bool, verbose: int, **options: Any
 ) -> None:
     """Measure how long the package ZIP takes to start, and which of its imports take the time.
 
@@ -36,4 +36,4 @@ def coldstart(
 
     with show.progress(quiet=quiet or as_json) as progress:
         measured = api.coldstart(package, env=environment(variables), progress=progress, **options)
-    cold_start(measured, as_json=as_json, quiet=quiet, everything=verbose)
+    cold_start(measured, as_json=as_json, quiet=quiet, everything=verbose > 0)

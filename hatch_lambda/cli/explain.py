@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from hatch_lambda.cli.options import FUNCTION, JSON, given, settings
+from hatch_lambda.cli.options import FUNCTION, JSON, Command, given, settings
 
 
-@click.command(short_help="Tell why a file is in the package, or not.")
+@click.command(cls=Command, short_help="Tell why a file is in the package, or not.")
 @click.argument("path")
 @click.argument("project", default=".", metavar="[PROJECT]")
 @FUNCTION

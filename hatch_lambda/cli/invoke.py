@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from hatch_lambda.cli.options import JSON, QUIET, environment, running
+from hatch_lambda.cli.options import JSON, QUIET, Command, environment, running
 
 
-@click.command(short_help="Run a package's handler as Lambda does.")
+@click.command(cls=Command, short_help="Run a package's handler as Lambda does.")
 @click.argument("package", metavar="ZIP")
 @click.option(
     "-e", "--event", "files", multiple=True, metavar="FILE", help="An event for the handler: a file with JSON, or `-`."

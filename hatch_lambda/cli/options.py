@@ -10,8 +10,53 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_TWICE = 2
+_COMMANDS = "show the commands that it runs, with their times."
+
+
+class Command(click.Command):
+    """A command that can show what it runs (``-vv``), and all that it decides (``--debug``)."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._uses_verbose = any(parameter.name == "verbose" for parameter in self.params)
+        if not self._uses_verbose:
+            self.params.append(_option("-v", "--verbose", count=True, help=f"Twice: {_COMMANDS}"))
+        self.params.append(_option("--debug", is_flag=True, help="Show each decision, and a traceback of an error."))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, with what was asked for going to standard error."""
+        debug = ctx.params.pop("debug")
+        verbose = ctx.params["verbose"] if self._uses_verbose else ctx.params.pop("verbose")
+        if debug or verbose >= _TWICE:
+            return self._invoke_logged(ctx, everything=debug)
+        return super().invoke(ctx)
+
+    def _invoke_logged(self, ctx: click.Context, *, everything: bool) -> Any:
+        from hatch_lambda.core.log import listening, logger
+
+        with listening(_say, everything=everything):
+            try:
+                return super().invoke(ctx)
+            except (click.ClickException, click.exceptions.Exit, click.Abort):
+                raise
+            except Exception:
+                logger(__name__).debug("this error ends the command", exc_info=True)
+                raise
+
+
+def _option(*names: str, **options: Any) -> click.Option:
+    return click.Option(names, **options)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
 class InOrder(click.Group):
     """A group whose help has its commands in the order in which one needs them."""
+
+    command_class = Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
         """Return their names."""
@@ -74,7 +119,9 @@ CONFIG_SETTING = click.option(
     help="Replace any setting of the table [tool.lambda-slim] for this run.",
 )
 FUNCTION = click.option("--function", metavar="NAME", help="Which of the project's functions.")
-VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show notes, and every row of the tables.")
+VERBOSE = click.option(
+    "-v", "--verbose", count=True, help=f"Show notes, and every row of the tables. Twice: {_COMMANDS}"
+)
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 

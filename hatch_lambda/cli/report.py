@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from hatch_lambda.cli.options import JSON
+from hatch_lambda.cli.options import JSON, Command
 
 
-@click.command(short_help="Write a report of a package, whoever made it.")
+@click.command(cls=Command, short_help="Write a report of a package, whoever made it.")
 @click.argument("package", metavar="ZIP")
 @click.option(
     "-o", "--output", "folder", default="report", show_default=True, metavar="DIR", help="Where the files go."

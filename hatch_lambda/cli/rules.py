@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hatch_lambda.cli.options import JSON, VERBOSE, given, settings
+from hatch_lambda.cli.options import JSON, VERBOSE, Command, given, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from hatch_lambda.pipeline.explain import Saving
 
 
-@click.command(short_help="List the rules of slimming, and what each saves.")
+@click.command(cls=Command, short_help="List the rules of slimming, and what each saves.")
 @click.argument("project", default=".", metavar="[PROJECT]")
 @settings
 @VERBOSE
 @JSON
-def rules(project: str, verbose: bool, as_json: bool, **options: Any) -> None:
+def rules(project: str, verbose: int, as_json: bool, **options: Any) -> None:
     """List the rules, which of them are on, and what each saves in PROJECT, or would if it were on.
 
     Where there is no lock file the list is all there is. `-v` tells the reasons.
@@ -31,10 +31,10 @@ def rules(project: str, verbose: bool, as_json: bool, **options: Any) -> None:
 
     with show.progress(quiet=as_json, lines=False) as progress:
         savings = api.rules(project, progress=progress, **given(options))
-    listing(_lines(savings, verbose=verbose), RulesDocument(rules=savings), as_json=as_json)
+    listing(_lines(savings, verbose=verbose > 0), RulesDocument(rules=savings), as_json=as_json)
 
 
-def _lines(savings: Sequence[Saving], *, verbose: bool) -> Iterator[str]:
+def _lines(savings: Sequence[Saving], *, verbose: int) -> Iterator[str]:
     """Yield a table of the rules, and below it their reasons."""
     from hatch_lambda.core.text import facts, size, table
 

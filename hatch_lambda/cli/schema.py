@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hatch_lambda.cli.options import Command
+
 if TYPE_CHECKING:
     from msgspec import Struct
 
@@ -32,7 +34,7 @@ def kinds(command: str) -> tuple[type[Struct], ...]:
     return tuple(getattr(import_module(f"hatch_lambda.{module}"), struct) for module, struct in names)
 
 
-@click.command(short_help="Print the JSON Schema of the settings, or of what a command prints.")
+@click.command(cls=Command, short_help="Print the JSON Schema of the settings, or of what a command prints.")
 @click.argument("of", type=click.Choice(["settings", *DOCUMENTS]), default="settings", metavar="[settings|COMMAND]")
 def schema(of: str) -> None:
     """Print the JSON Schema of [tool.lambda-slim], or of what a COMMAND prints with --json.

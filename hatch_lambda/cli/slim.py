@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from hatch_lambda.cli.options import CONFIG_SETTING, JSON, QUIET, VERBOSE, given
+from hatch_lambda.cli.options import CONFIG_SETTING, JSON, QUIET, VERBOSE, Command, given
 
 
-@click.command(short_help="Slim a folder that `pip install --target` filled.")
+@click.command(cls=Command, short_help="Slim a folder that `pip install --target` filled.")
 @click.argument("directory", metavar="DIR")
 @click.option("--project", metavar="FOLDER", help="Take the settings of the project in FOLDER.")
 @click.option("-n", "--dry-run", is_flag=True, help="Tell what would be done, and write nothing.")
@@ -23,7 +23,7 @@ def slim(
     dry_run: bool,
     as_json: bool,
     quiet: bool,
-    verbose: bool,
+    verbose: int,
     **options: Any,
 ) -> None:
     """Slim what `pip install --target DIR` or `uv pip install --target DIR` put into DIR.
@@ -35,4 +35,4 @@ def slim(
 
     with show.progress(quiet=quiet or as_json) as progress:
         slimmed = api.slim(directory, project=project, dry_run=dry_run, progress=progress, **given(options))
-    show.slimmed(slimmed, as_json=as_json, quiet=quiet, verbose=verbose)
+    show.slimmed(slimmed, as_json=as_json, quiet=quiet, verbose=verbose > 0)

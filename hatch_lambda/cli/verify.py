@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, given
+from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, Command, given
 
 
-@click.command(short_help="Audit a package that anybody made.")
+@click.command(cls=Command, short_help="Audit a package that anybody made.")
 @click.argument("package", metavar="ZIP|DIR")
 @click.option("--runtime", metavar="NAME", help="Lambda runtime, such as python3.13; else the files tell.")
 @click.option("--architecture", metavar="NAME", help="x86_64 or arm64; else the files tell.")
@@ -22,7 +22,7 @@ from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, given
 @JSON
 @QUIET
 @VERBOSE
-def verify(package: str, project: str | None, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
+def verify(package: str, project: str | None, as_json: bool, quiet: bool, verbose: int, **options: Any) -> None:
     """Find what keeps the package ZIP, or the one whose content is in DIR, from working on Lambda.
 
     The exit code is 7 if there is an error.
@@ -37,7 +37,7 @@ def verify(package: str, project: str | None, as_json: bool, quiet: bool, verbos
     if as_json:
         print_json(verified.document())
     else:
-        print_blocks(finding_tables(verified.findings, width=width(), everything=verbose))
+        print_blocks(finding_tables(verified.findings, width=width(), everything=verbose > 0))
         if not quiet:
             click.echo(verified_line(verified))
     sys.exit(0 if verified.is_sound else VerificationError.exit_code)

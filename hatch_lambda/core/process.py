@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import select
 import shutil
@@ -14,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from hatch_lambda.core.log import logger
 from hatch_lambda.core.signals import Shield, are_heard, at_exit, check, when_ending
 from hatch_lambda.errors import CommandError, DiskFullError, MissingToolError, line_about_space, remedy
 from hatch_lambda.errors.secrets import masked
@@ -21,6 +23,8 @@ from hatch_lambda.errors.secrets import masked
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+
+_log = logger(__name__)
 
 _OF_THE_MOMENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ETXTBSY, errno.EIO})
 """Why a program that is there cannot be started now."""
@@ -49,7 +53,7 @@ def run(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str], 
             _end(process)
             raise
         finally:
-            _running.pop(process.pid, None)
+            _note_end(process)
     if not tidies_up:
         check()
     if process.returncode != 0:
@@ -97,7 +101,7 @@ def ask(
     finally:
         _kill(process)
         process.wait()
-        _running.pop(process.pid, None)
+        _note_end(process)
         check()
     return answer[0].decode("utf-8", "replace") if code == 0 else None
 
@@ -114,6 +118,9 @@ class _Program(subprocess.Popen[bytes]):
     """Whether it can be ended with all that it has started."""
     tidies_up = False
     """Whether it runs to its end even when this process is about to end."""
+    cwd = Path()
+    began = 0.0
+    """For the log: where it runs, and when it was started."""
 
 
 _running: dict[int, _Program] = {}
@@ -150,11 +157,25 @@ def _start(  # noqa: PLR0913 - what differs between those who start
             if isinstance(error, OSError) and error.errno in _OF_THE_MOMENT:
                 raise
             fact = error.strerror if isinstance(error, OSError) else str(error)
+            _log.debug("`%s` in %s cannot be run: %s", arguments[0], cwd, fact)
             raise MissingToolError(f"cannot run `{arguments[0]}` in {cwd}: {fact}") from error
         process.has_session = os.name != "nt" and (alone or are_heard())
         process.tidies_up = tidies_up
+        process.cwd, process.began = cwd, time.monotonic()
         _running[process.pid] = process
     return process
+
+
+def _note_end(process: _Program) -> None:
+    """Forget a program that has ended, and log what it was and how long it took."""
+    if _running.pop(process.pid, None) is None or not _log.isEnabledFor(logging.DEBUG):
+        return
+    import shlex
+
+    assert isinstance(process.args, list)
+    shown, code = shlex.join(process.args), process.returncode
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    _log.debug("`%s` in %s: %s after %.2f s", shown, process.cwd, how, time.monotonic() - process.began)
 
 
 def _end(process: _Program) -> None:
@@ -226,7 +247,7 @@ class Child:
             self.kill()
             raise
         _kill(self._process)  # what it has started is of no use without it
-        _running.pop(self.pid, None)
+        _note_end(self._process)
         check()
         self._reader.join(_DRAINING)
         return code
@@ -244,7 +265,7 @@ class Child:
         """End it, and what it has started."""
         _kill(self._process)
         self._process.wait()
-        _running.pop(self.pid, None)
+        _note_end(self._process)
         self._reader.join(_DRAINING)
 
     def _read(self, tell: Callable[[bytes], None]) -> None:

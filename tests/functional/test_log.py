@@ -1,0 +1,128 @@
+"""What is logged: every command with its time and exit code, every error with its traceback, and no secret."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from hatch_lambda.cli.commands import COMMANDS, hatch_lambda
+from hatch_lambda.cli.options import Command
+from hatch_lambda.core.log import listening, logger
+from hatch_lambda.core.process import Child, ask, run
+from hatch_lambda.errors import CommandError, HatchLambdaError, MissingToolError
+from hatch_lambda.errors.secrets import hide
+
+ADDRESS = "https://user:password@example.invalid/simple"
+
+
+def python(code):
+    return [sys.executable, "-c", code]
+
+
+def call(way, code, folder):
+    """Run Python *code* in one of the ways that there are."""
+    if way == "run":
+        run(python(code), cwd=folder, environment=os.environ)
+    elif way == "ask":
+        ask(python(code), cwd=folder, environment=os.environ, seconds=20)
+    else:
+        Child(python(code), cwd=folder, environment=os.environ, tell=lambda _: None).wait(20)
+
+
+@pytest.mark.parametrize("way", ["run", "ask", "child"])
+def test_each_command_is_logged_with_its_folder_time_and_exit_code(way, tmp_path):
+    """However it is run, once."""
+    lines = []
+    with listening(lines.append, everything=False):
+        call(way, "pass", tmp_path)
+    assert len(lines) == 1
+    assert re.search(
+        rf"core\.process: `.* -c pass` in {re.escape(str(tmp_path))}: exit code 0 after \d+\.\d\d s", lines[0]
+    )
+
+
+def test_a_command_that_fails_and_one_that_is_not_there_are_logged_too(tmp_path):
+    lines = []
+    with listening(lines.append, everything=False):
+        with pytest.raises(CommandError):
+            call("run", "import sys; sys.exit(3)", tmp_path)
+        with pytest.raises(MissingToolError):
+            run([str(tmp_path / "no-program")], cwd=tmp_path, environment=os.environ)
+    assert "exit code 3" in lines[0]
+    assert "no-program" in lines[1]
+
+
+def test_no_secret_comes_to_any_handler(tmp_path, caplog):
+    """Neither of a command's arguments, nor of a decision, nor of a traceback: an application may log all of it."""
+    hide(["hunter2hunter2"])
+    caplog.set_level(logging.DEBUG)
+    run([*python("pass"), f"--index={ADDRESS}"], cwd=tmp_path, environment=os.environ)
+    log = logger("hatch_lambda.some_module")
+    log.debug("index %s for %s", ADDRESS, "hunter2hunter2")
+    try:
+        int(f"{ADDRESS} hunter2hunter2")
+    except ValueError:
+        log.debug("it failed", exc_info=True)
+    assert "some_module" in caplog.text
+    assert "ValueError" in caplog.text
+    assert "example.invalid" in caplog.text
+    assert "password" not in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_nobody_hears_anything_once_it_is_over(tmp_path):
+    """And what another program says about our log holds again."""
+    lines = []
+    with listening(lines.append, everything=True):
+        pass
+    call("run", "pass", tmp_path)
+    assert lines == []
+    assert logging.getLogger("hatch_lambda").level == logging.NOTSET
+
+
+def commands():
+    """Yield every command, and each of a group."""
+    for name in COMMANDS:
+        command = hatch_lambda.get_command(None, name)
+        yield from command.commands.values() if isinstance(command, click.Group) else [command]
+
+
+@pytest.mark.parametrize("command", list(commands()), ids=lambda command: command.name)
+def test_every_command_shows_its_log(command):
+    """By the same options, whatever else it has."""
+    output = CliRunner().invoke(command, ["--help"]).output
+    assert "--debug" in output
+    assert "-v, --verbose" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "shown", "hidden"),
+    [
+        ((), "", "core."),
+        (("-v",), "", "core."),
+        (("-vv",), "exit code 0", "some_module"),
+        (("--debug",), "some_module: a decision", "exit code 3"),
+        (("-vv", "--debug"), "Traceback", "exit code 3"),
+    ],
+)
+def test_v_twice_shows_commands_and_debug_everything(options, shown, hidden, tmp_path):
+    """Each once, and a traceback of an error that ends the command, although a user can cause it."""
+
+    @click.command(cls=Command)
+    def command():
+        call("run", "pass", tmp_path)
+        logger("hatch_lambda.some_module").debug("a decision")
+        raise HatchLambdaError("refused")
+
+    done = CliRunner().invoke(command, options)
+    assert isinstance(done.exception, HatchLambdaError)
+    assert shown in done.stderr
+    assert hidden not in done.stderr
+    assert done.stderr.count("exit code 0") == (1 if shown else 0)
+    assert ("Traceback" in done.stderr) is ("--debug" in options)
