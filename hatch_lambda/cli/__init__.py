@@ -48,6 +48,9 @@ def _run() -> int | str | None:
         discard()
         _say(f"error: standard output: {error}\n hint: let it go where it can be written")
         return 1
+    except Exception as error:  # noqa: BLE001 - whatever it is, no user can cause it
+        _report(error)
+        return 1
     return code
 
 
@@ -77,6 +80,19 @@ def _told() -> int | str | None:
     except SystemExit as left:
         return left.code
     return 0
+
+
+def _report(error: Exception) -> None:
+    """Show an error that nobody foresaw: it may not happen again, so its traceback is shown without being asked for."""
+    import traceback
+
+    from hatch_lambda.cli.show import show_error
+    from hatch_lambda.core.version import __version__
+    from hatch_lambda.errors import InternalError
+    from hatch_lambda.errors.secrets import masked
+
+    _say(masked("".join(traceback.format_exception(error))).rstrip())
+    show_error(InternalError(f"{type(error).__name__}: {error}", version=__version__))
 
 
 def _require_folder() -> None:

@@ -34,13 +34,12 @@ class Command(click.Command):
 
     def _invoke_logged(self, ctx: click.Context, *, everything: bool) -> Any:
         from hatch_lambda.core.log import listening, logger
+        from hatch_lambda.errors import HatchLambdaError
 
         with listening(_say, everything=everything):
             try:
                 return super().invoke(ctx)
-            except (click.ClickException, click.exceptions.Exit, click.Abort):
-                raise
-            except Exception:
+            except HatchLambdaError:
                 logger(__name__).debug("this error ends the command", exc_info=True)
                 raise
 

@@ -34,7 +34,7 @@ def rules(project: str, verbose: int, as_json: bool, **options: Any) -> None:
     listing(_lines(savings, verbose=verbose > 0), RulesDocument(rules=savings), as_json=as_json)
 
 
-def _lines(savings: Sequence[Saving], *, verbose: int) -> Iterator[str]:
+def _lines(savings: Sequence[Saving], *, verbose: bool) -> Iterator[str]:
     """Yield a table of the rules, and below it their reasons."""
     from hatch_lambda.core.text import facts, size, table
 

@@ -19,7 +19,8 @@ from typing import IO, TYPE_CHECKING
 from hatch_lambda.core.codec import strange
 from hatch_lambda.core.signals import Shield, at_exit
 from hatch_lambda.core.untrusted import name_problem, shown
-from hatch_lambda.errors import ArchiveError, InstallError, remedy
+from hatch_lambda.core.version import __version__
+from hatch_lambda.errors import ArchiveError, InstallError, InternalError, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,6 +61,9 @@ _READING = os.O_RDONLY
 for _flag in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
     _READING |= getattr(os, _flag, 0)
 
+_OUR_FAULT = frozenset({errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EEXIST})
+"""What nobody but this program can cause in a folder that nobody else has."""
+
 _in_use: set[Path] = set()
 
 
@@ -83,6 +87,8 @@ def workspace(cache_dir: Path | None) -> Iterator[Path]:
     try:
         yield folder
     except OSError as error:
+        if (fault := internal_error(error)) is not None:
+            raise fault from error
         # Writing to a file that is open tells no name; all else that is written to has an error of its own.
         if error.filename is None:
             error.filename = str(folder)
@@ -90,6 +96,20 @@ def workspace(cache_dir: Path | None) -> Iterator[Path]:
     finally:
         remove_tree(folder)
         _in_use.discard(folder)
+
+
+def internal_error(error: OSError) -> InternalError | None:
+    """Return what to raise instead of *error* where it is a fault of ours: something is missing in a work folder.
+
+    None where it may be the machine's, or is about a file that others may have moved.
+    """
+    name = error.filename
+    if error.errno not in _OUR_FAULT or not isinstance(name, (str, os.PathLike)):
+        return None
+    path = Path(name)
+    if not any(path.is_relative_to(folder) for folder in tuple(_in_use)):
+        return None
+    return InternalError(f"{path}: {error.strerror}", version=__version__)
 
 
 def is_folder(path: Path) -> bool:
@@ -446,6 +466,8 @@ def failing_as_archive_error(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if (fault := internal_error(error)) is not None:
+            raise fault from error
         fact = error.strerror or str(error)
         # shutil names the file that it copied from first, even if it is the other that is too large.
         elsewhere = error.filename is not None and output.name not in f"{error.filename} {error.filename2}"

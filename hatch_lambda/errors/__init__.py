@@ -92,6 +92,17 @@ class CommandError(HatchLambdaError):
         return "\n".join(f"    {line}" for line in kept)
 
 
+class InternalError(HatchLambdaError):
+    """Report a fault of hatch-lambda itself, and ask for what its maintainers need to find it."""
+
+    def __init__(self, message: str, *, version: str) -> None:
+        super().__init__(
+            f"internal error: {message}",
+            hint=f"this is a fault of hatch-lambda {version}: please report it, with what the same command shows with"
+            " --debug (`hatch -vvv build`)",
+        )
+
+
 class DiskFullError(HatchLambdaError):
     """Report that a program found no room on a disk: true for a moment, and no fact about what it was to do."""
 
@@ -108,7 +119,7 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "use a folder with a shorter path, or shorter names",
     errno.EIO: "the disk, or the network that it is reached by, fails; look into the system's log",
     errno.ETXTBSY: "a program runs from this file, or it is being written; try again when that is over",
-    errno.ELOOP: "a symbolic link leads back to itself; mend or remove it",
+    errno.ELOOP: "a symbolic link leads back to itself; fix or remove it",
     errno.ENOMEM: "end other programs, or build where there is more memory",
     errno.EAGAIN: "end other programs, or allow more processes (`ulimit -u`)",
     **dict.fromkeys((errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EBADF, errno.EINVAL), _OURS),

@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hatch_lambda.core.codec import from_json
-from hatch_lambda.core.files import NotRegularError, beside, is_folder, is_zip, open_regular, remove_tree, replace_file
+from hatch_lambda.core.files import (
+    NotRegularError,
+    beside,
+    internal_error,
+    is_folder,
+    is_zip,
+    open_regular,
+    remove_tree,
+    replace_file,
+)
 from hatch_lambda.core.signals import Shield
-from hatch_lambda.errors import ArchiveError, remedy
+from hatch_lambda.errors import ArchiveError, HatchLambdaError, remedy
 from hatch_lambda.inspect.package import Artifact
 from hatch_lambda.stages.archive.read import is_own_wheel, is_own_zip
 
@@ -173,8 +182,8 @@ def _files(folder: Path) -> Iterator[str]:
             yield Path(directory, name).relative_to(folder).as_posix()
 
 
-def _unwritable(path: Path, error: OSError) -> ArchiveError:
-    return ArchiveError(
+def _unwritable(path: Path, error: OSError) -> HatchLambdaError:
+    return internal_error(error) or ArchiveError(
         f"{path}: the package could not be written: {error.strerror or error}",
         hint=f"{remedy(error)}; an older package was left as it is",
     )

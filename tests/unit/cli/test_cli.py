@@ -111,3 +111,23 @@ def test_the_folder_of_the_cache_is_an_option_of_one_build(tmp_path, monkeypatch
     assert "HATCH_LAMBDA_CACHE_DIR" not in os.environ
     assert isinstance(result.exception, HatchLambdaError)
     assert str(result.exception).startswith(f"option `--cache-dir`: {tmp_path / 'home'} is no cache")
+
+
+def test_an_error_that_nobody_foresaw_looks_like_a_bug(monkeypatch, capsys):
+    """It may not happen again: its traceback is shown at once, without secrets, and below it what to do with it."""
+
+    def fail(**_):
+        raise KeyError("https://user:password@example.invalid")
+
+    monkeypatch.setattr("hatch_lambda.cli.commands.hatch_lambda", fail)
+    monkeypatch.setattr("hatch_lambda.cli.hear", lambda: None)
+    monkeypatch.setattr("hatch_lambda.cli.stop_hearing", lambda: None)
+    monkeypatch.setattr("hatch_lambda.cli.streams.prepare", lambda: None)
+    with pytest.raises(SystemExit) as left:
+        main()
+    told = capsys.readouterr().err
+    assert left.value.code == 1
+    assert "Traceback" in told
+    assert "password" not in told
+    assert "error: internal error: KeyError: " in told
+    assert "please report it" in told

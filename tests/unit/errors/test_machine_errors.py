@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import nullcontext
 
 import pytest
 
-from hatch_lambda.core.files import workspace
-from hatch_lambda.errors import HatchLambdaError, machine_errors
+from hatch_lambda.core.files import failing_as_archive_error, workspace
+from hatch_lambda.core.version import __version__
+from hatch_lambda.errors import HatchLambdaError, InternalError, machine_errors
+from hatch_lambda.pipeline.staging import replacing_folder
 
 REMEDIES = {
     "ENOSPC": "free space",
@@ -43,3 +46,36 @@ def test_a_full_disk_is_named_even_where_the_system_names_no_file(tmp_path):
     with pytest.raises(HatchLambdaError) as caught, machine_errors(), workspace(tmp_path / "cache"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert caught.value.message.startswith(str(tmp_path / "cache" / "work"))
+
+
+FAULTS = {
+    "a file that is missing": lambda folder: (folder / "missing").read_bytes(),
+    "a folder in the place of a file": lambda folder: folder.read_bytes(),
+    "a file in the place of a folder": lambda folder: ((folder / "file").touch(), (folder / "file" / "x").touch()),
+    "what is there already": lambda folder: folder.mkdir(),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("writing", [nullcontext, failing_as_archive_error, replacing_folder])
+def test_what_is_missing_in_a_work_folder_looks_like_the_fault_of_ours_that_it_is(fault, writing, tmp_path):
+    """Nobody else has that folder, so there is nothing that a user could check, whatever was being written."""
+    work, written = workspace(tmp_path / "cache"), writing(tmp_path / "dist")
+    with pytest.raises(InternalError) as caught, machine_errors(), work as folder, written:
+        fault(folder)
+    assert str(tmp_path / "cache" / "work") in caught.value.message
+    assert f"hatch-lambda {__version__}: please report" in caught.value.hint
+    assert "--debug" in caught.value.hint
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_what_is_missing_elsewhere_may_have_been_moved_by_its_owner(tmp_path):
+    with pytest.raises(HatchLambdaError) as caught, machine_errors(), workspace(tmp_path / "cache"):
+        (tmp_path / "app.py").read_bytes()
+    assert not isinstance(caught.value, InternalError)
+
+
+def test_a_full_disk_is_no_fault_of_ours(tmp_path):
+    with pytest.raises(HatchLambdaError) as caught, machine_errors(), workspace(tmp_path / "cache") as work:
+        raise OSError(errno.ENOSPC, "No space left on device", str(work / "file"))
+    assert not isinstance(caught.value, InternalError)
