@@ -28,20 +28,12 @@ class Command(click.Command):
         """Run the command, with what was asked for going to standard error."""
         debug = ctx.params.pop("debug")
         verbose = ctx.params["verbose"] if self._uses_verbose else ctx.params.pop("verbose")
-        if debug or verbose >= _TWICE:
-            return self._invoke_logged(ctx, everything=debug)
-        return super().invoke(ctx)
+        if not debug and verbose < _TWICE:
+            return super().invoke(ctx)
+        from hatch_lambda.core.log import listening
 
-    def _invoke_logged(self, ctx: click.Context, *, everything: bool) -> Any:
-        from hatch_lambda.core.log import listening, logger
-        from hatch_lambda.errors import HatchLambdaError
-
-        with listening(_say, everything=everything):
-            try:
-                return super().invoke(ctx)
-            except HatchLambdaError:
-                logger(__name__).debug("this error ends the command", exc_info=True)
-                raise
+        with listening(_say, everything=debug):
+            return super().invoke(ctx)
 
 
 def _option(*names: str, **options: Any) -> click.Option:

@@ -10,6 +10,7 @@ import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from hatch_lambda.errors import HatchLambdaError
 from hatch_lambda.errors.printable import printable
 from hatch_lambda.errors.secrets import masked
 
@@ -43,6 +44,9 @@ def listening(tell: Callable[[str], None], *, everything: bool) -> Iterator[None
     heard.setLevel(logging.DEBUG)
     try:
         yield
+    except HatchLambdaError:
+        logger(__name__).debug("this error is the end of it", exc_info=True)
+        raise
     finally:
         heard.removeHandler(handler)
         heard.setLevel(level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hatch_lambda.errors import HatchLambdaError
@@ -15,17 +16,36 @@ if TYPE_CHECKING:
     from hatch_lambda.inspect.package import Package
 
 
+_COMMANDS, _EVERYTHING = 2, 3
+"""Hatch's verbosity (``-vv``, ``-vvv``, ``HATCH_VERBOSE``) from which on the log is shown."""
+
+
 @contextmanager
-def reporting(app: Application) -> Iterator[None]:
-    """End the build with a message, not a traceback, for what a user can cause."""
+def aborting(app: Application) -> Iterator[None]:
+    """End the build with a message, not a traceback, for what a user can cause; show the log that Hatch was asked for.
+
+    ``-vv`` shows the commands that are run, ``-vvv`` each decision, and tracebacks.
+    """
     try:
-        yield
+        with _logging(app):
+            yield
     except HatchLambdaError as error:
         app.abort(f"hatch-lambda: {error}", code=error.exit_code)
 
 
+@contextmanager
+def _logging(app: Application) -> Iterator[None]:
+    if app.verbosity < _COMMANDS:
+        yield
+        return
+    from hatch_lambda.core.log import listening
+
+    with listening(partial(app.display_debug, level=_COMMANDS), everything=app.verbosity >= _EVERYTHING):
+        yield
+
+
 def show(app: Application, package: Package) -> None:
-    """Tell what was made, and what the user should know about it."""
+    """Show what was made, and what the user should know about it."""
     from hatch_lambda.inspect.report.words import finding_lines, summary_line
 
     for line in finding_lines(package.findings):

@@ -31,10 +31,10 @@ class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Put the resolved lock and the included files into an sdist: the wheel may be built from it."""
         if self.target_name == "sdist" and self._is_wanted(version):
-            from hatch_lambda.hatch.app import reporting
+            from hatch_lambda.hatch.app import aborting
             from hatch_lambda.hatch.sdist import carried
 
-            with reporting(self.app):
+            with aborting(self.app):
                 project = self._project()
                 if not project.settings.output.enabled:
                     return
@@ -45,9 +45,9 @@ class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
         """Build the package from the wheel that was just built."""
         if self.target_name == "wheel" and self._is_wanted(version):
             from hatch_lambda.api import build_functions
-            from hatch_lambda.hatch.app import reporting, show
+            from hatch_lambda.hatch.app import aborting, show
 
-            with reporting(self.app):
+            with aborting(self.app):
                 project = self._project()
                 if project.settings.output.enabled:
                     for package in build_functions(project, self._source(Path(artifact_path))):
@@ -58,11 +58,11 @@ class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
     def clean(self, versions: list[str]) -> None:  # noqa: ARG002 - Hatch's interface
         """Remove the packages that were made in the output folder, and nothing else."""
         if self.target_name == "wheel":
-            from hatch_lambda.hatch.app import reporting
+            from hatch_lambda.hatch.app import aborting
             from hatch_lambda.pipeline.outputs import made_here
             from hatch_lambda.pipeline.staging import remove
 
-            with reporting(self.app):
+            with aborting(self.app):
                 for path in made_here(self._project(), Path(self.directory)):
                     remove(path)
 

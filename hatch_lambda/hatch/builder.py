@@ -14,7 +14,7 @@ from hatchling.plugin.manager import PluginManager
 from hatch_lambda.api import build_functions, inner_build
 from hatch_lambda.config.project import Project
 from hatch_lambda.config.settings import Shape
-from hatch_lambda.hatch.app import reporting, show
+from hatch_lambda.hatch.app import aborting, show
 from hatch_lambda.pipeline.outputs import made_here
 from hatch_lambda.pipeline.request import Source
 from hatch_lambda.pipeline.staging import remove
@@ -50,7 +50,7 @@ class LambdaBuilder(BuilderInterface[BuilderConfig, PluginManager]):
         return lambda directory, **_build_data: self._build(directory, shape=shape)
 
     def _build(self, directory: str, **overrides: Any) -> str:
-        with reporting(self.app), tempfile.TemporaryDirectory(prefix="hatch-lambda-") as folder:
+        with aborting(self.app), tempfile.TemporaryDirectory(prefix="hatch-lambda-") as folder:
             project = Project.read(Path(self.root), overrides)
             wheels = WheelBuilder(self.root, plugin_manager=self.plugin_manager, metadata=self.metadata, app=self.app)
             with inner_build():
@@ -63,6 +63,6 @@ class LambdaBuilder(BuilderInterface[BuilderConfig, PluginManager]):
 
     def clean(self, directory: str, versions: list[str]) -> None:  # noqa: ARG002 - Hatch's interface
         """Remove the packages that this builder made in *directory*, and nothing else."""
-        with reporting(self.app):
+        with aborting(self.app):
             for path in made_here(Project.read(Path(self.root)), Path(directory)):
                 remove(path)

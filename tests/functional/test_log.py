@@ -17,6 +17,7 @@ from hatch_lambda.core.log import listening, logger
 from hatch_lambda.core.process import Child, ask, run
 from hatch_lambda.errors import CommandError, HatchLambdaError, MissingToolError
 from hatch_lambda.errors.secrets import hide
+from hatch_lambda.hatch.app import aborting
 
 ADDRESS = "https://user:password@example.invalid/simple"
 
@@ -86,6 +87,12 @@ def test_nobody_hears_anything_once_it_is_over(tmp_path):
     assert logging.getLogger("hatch_lambda").level == logging.NOTSET
 
 
+def work_and_fail(folder):
+    call("run", "pass", folder)
+    logger("hatch_lambda.some_module").debug("a decision")
+    raise HatchLambdaError("refused")
+
+
 def commands():
     """Yield every command, and each of a group."""
     for name in COMMANDS:
@@ -116,9 +123,7 @@ def test_v_twice_shows_commands_and_debug_everything(options, shown, hidden, tmp
 
     @click.command(cls=Command)
     def command():
-        call("run", "pass", tmp_path)
-        logger("hatch_lambda.some_module").debug("a decision")
-        raise HatchLambdaError("refused")
+        work_and_fail(tmp_path)
 
     done = CliRunner().invoke(command, options)
     assert isinstance(done.exception, HatchLambdaError)
@@ -126,3 +131,30 @@ def test_v_twice_shows_commands_and_debug_everything(options, shown, hidden, tmp
     assert hidden not in done.stderr
     assert done.stderr.count("exit code 0") == (1 if shown else 0)
     assert ("Traceback" in done.stderr) is ("--debug" in options)
+
+
+class App:
+    """The part of Hatch's application that the doors use."""
+
+    def __init__(self, verbosity):
+        self.verbosity = verbosity
+        self.lines = []
+
+    def display_debug(self, message, level):
+        assert level <= self.verbosity
+        self.lines.append(message)
+
+    def abort(self, message, code):
+        self.lines.append(message)
+        sys.exit(code)
+
+
+@pytest.mark.parametrize(("verbosity", "shown"), [(0, 1), (1, 1), (2, 2), (3, 4)])
+def test_hatch_shows_as_much_as_it_was_asked_for(verbosity, shown, tmp_path):
+    """The error alone; commands, too; everything."""
+    app = App(verbosity)
+    with pytest.raises(SystemExit), aborting(app):
+        work_and_fail(tmp_path)
+    assert len(app.lines) == shown
+    assert app.lines[-1] == "hatch-lambda: refused"
+    assert any("Traceback" in line for line in app.lines) is (verbosity == 3)
