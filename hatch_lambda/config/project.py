@@ -17,6 +17,7 @@ from hatch_lambda.config.decode import decode, in_words
 from hatch_lambda.config.settings import TABLE
 from hatch_lambda.config.target import Target, highest_runtime, runtimes
 from hatch_lambda.core.codec import SETTINGS_LIMIT, Document, convert
+from hatch_lambda.core.log import logger
 from hatch_lambda.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from hatch_lambda.config.settings import Settings
 
+
+_log = logger(__name__)
 
 _LOCKS = ("pylock.toml", "requirements.txt")
 """Locks that need no ``pyproject.toml`` beside them."""
@@ -75,6 +78,7 @@ class Project(Struct, frozen=True, kw_only=True, dict=True):
         pyproject = cls.read_file(root)
         given = dict(overrides or {})
         settings = decode(_at(pyproject, TABLE) or {}, given)
+        _log.debug("the project is %s; given beside it: %s", root, ", ".join(given) or "no settings")
         return cls(root=root.resolve(), settings=settings, pyproject=pyproject, overrides=given)
 
     @staticmethod

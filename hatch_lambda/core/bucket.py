@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from hatch_lambda.core.cache import LARGEST
+from hatch_lambda.core.log import logger
 from hatch_lambda.errors import MissingToolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
+_log = logger(__name__)
 
 _NO_BUCKET = "NoSuchBucket"
 _ADDRESS = re.compile(r"\S*://|[\"(<{]")
@@ -86,6 +89,7 @@ class Bucket(Struct):
         except (BaseError, OSError, ValueError) as error:
             with self._lock:
                 self.problem = self.problem or _in_words(error)
+            _log.debug("%s is not asked any more: %s", self.url, self.problem)
             return None
 
 

@@ -32,12 +32,15 @@ from hatch_lambda.core.files import (
     remove_abandoned,
     remove_beside,
 )
+from hatch_lambda.core.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from typing_extensions import Buffer
 
+
+_log = logger(__name__)
 
 FORMAT = "v1"
 """Name of the folder that holds the entries; another one when their form changes."""
@@ -99,9 +102,13 @@ class Cache(Struct):
         if content is not None:
             payload = _payload(content, kind, key)
             if payload is not None:
+                _log.debug("hit: %s %s", kind, key)
                 return payload
+            _log.debug("damaged: %s %s", kind, key)
             self.drop(kind, key)
-        return self._fetch(kind, key)
+        fetched = self._fetch(kind, key)
+        _log.debug("%s: %s %s", "miss" if fetched is None else "fetched", kind, key)
+        return fetched
 
     def file(self, kind: str, key: str) -> Path | None:
         """Return the file of an entry, whose payload is at its beginning, without checking its content."""
@@ -184,6 +191,7 @@ class Cache(Struct):
             removed = entry.remove()
             size -= removed
             freed += removed
+        _log.debug("pruned: %d bytes freed, %d left of at most %d", freed, size, limit)
         return freed
 
     def settle(self) -> list[str]:
@@ -273,6 +281,7 @@ class Cache(Struct):
         return sum(entry.remove() for entry in self.entries() if entry.unfinished and entry.used < oldest)
 
     def _note(self, problem: str, error: OSError, path: Path) -> None:
+        _log.debug("%s: %s: %s", problem, error.strerror or error, path)
         self.problems.setdefault(problem, f"{problem}: {error.strerror or error}: {path}")
 
 

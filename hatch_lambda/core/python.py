@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from hatch_lambda.core.cache import digest
 from hatch_lambda.core.codec import from_json
+from hatch_lambda.core.log import logger
 from hatch_lambda.core.process import TooSlowError, ask, names_in
 from hatch_lambda.errors import MissingToolError
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from hatch_lambda.core.cache import Cache
     from hatch_lambda.core.uv import Uv
 
+
+_log = logger(__name__)
 
 _KIND, _MISSING = "interpreters", "no-interpreters"
 
@@ -95,15 +98,19 @@ def find(wanted: str, uv: Uv, cache: Cache, *, cwd: Path, download: bool = True)
     key = _key(wanted, uv)
     found = _remembered(cache, key, wanted)
     if found is not None:
+        _log.debug("CPython %s is %s, as was found before", wanted, found.path)
         return found
     if not download and cache.get(_MISSING, key) is not None:
+        _log.debug("there is no CPython %s, as was found before", wanted)
         return None
     search = _Search(wanted=wanted, uv=uv, cwd=cwd)
     found = search.usable()
     if found is None and download:
         found = search.fetched()
         key = _key(wanted, uv)
+    _log.debug("CPython %s is %s", wanted, found.path if found is not None else "nowhere")
     if search.unanswered:
+        _log.debug("not every interpreter answered: this is not remembered")
         return found
     if found is not None:
         known = _Known(path=str(found.path), version=found.version, state=_state(found.path))

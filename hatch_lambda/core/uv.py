@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from hatch_lambda.core.log import logger
 from hatch_lambda.core.process import names_in, run, which
 from hatch_lambda.errors import MissingToolError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
+_log = logger(__name__)
 
 INNER_BUILD = "HATCH_LAMBDA_INNER"
 """Set to ``1`` in the environment of builds that the pipeline itself starts: our own hook then does nothing."""
@@ -38,7 +41,9 @@ class Uv(Struct, frozen=True, kw_only=True):
     @classmethod
     def find(cls, environment: Mapping[str, str]) -> Uv:
         """Find uv as the user would expect: ``UV``, ``HATCH_UV``, the ``uv`` distribution, then PATH."""
-        return cls(executable=_find_uv(environment), environment=_for_uv(environment))
+        executable = _find_uv(environment)
+        _log.debug("uv is %s", executable)
+        return cls(executable=executable, environment=_for_uv(environment))
 
     def run(self, *arguments: str | Path, cwd: Path, **variables: str) -> str:
         """Run a uv command in *cwd*, with *variables* added to the environment; see :func:`run`."""

@@ -67,9 +67,12 @@ class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
                     remove(path)
 
     def _is_wanted(self, version: str) -> bool:
-        return version == "standard" and not (
-            os.environ.get(INNER_BUILD) == "1" or is_install(os.environ, Path(self.directory))
-        )
+        if version != "standard" or os.environ.get(INNER_BUILD) == "1":
+            return False
+        is_thrown_away = is_install(os.environ, Path(self.directory))
+        if is_thrown_away:
+            self.app.display_debug("hatch-lambda: no package is made of a wheel that is only installed", level=2)
+        return not is_thrown_away
 
     def _project(self) -> Project:
         from hatch_lambda.config.project import Project

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from hatch_lambda.core.cache import Cache, digest
 from hatch_lambda.core.codec import from_cache, to_msgpack
 from hatch_lambda.core.files import workspace
+from hatch_lambda.core.log import logger
 from hatch_lambda.core.model import Finding, Journal, Severity
 from hatch_lambda.core.version import __version__
 from hatch_lambda.errors import machine_errors
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from hatch_lambda.pipeline.request import Source
 
 
+_log = logger(__name__)
+
 _AUDITS = "audits"
 _OF_THE_ZIP = frozenset({"zip", "import", "invoke"})
 """Stages whose size is the zip's."""
@@ -46,6 +49,7 @@ def build(project: Project, source: Source, session: Session) -> Package:
     try:
         package = _build(project, source, session)
     except DamagedSectionError:
+        _log.debug("a part that was kept is damaged; it is made again")
         # Made anew it takes the damaged part's place; and if the cache cannot hold even that, it is done without.
         try:
             package = _build(project, source, replace(session, cache=replace(session.cache, refresh=True)))
@@ -95,6 +99,7 @@ def _build(project: Project, source: Source, session: Session) -> Package:
         except DamagedSectionError:
             drop(session.cache, stored.key)
             raise
+    _log.debug("%s was written, %d bytes", made.main.path, made.main.size)
     journal.stages = [
         replace(stage, size=made.main.size) if stage.name in _OF_THE_ZIP else stage for stage in journal.stages
     ]

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from hatch_lambda.config.target import UNZIPPED_QUOTA
 from hatch_lambda.core.cache import digest
 from hatch_lambda.core.codec import from_msgpack
+from hatch_lambda.core.log import logger
 from hatch_lambda.core.model import (
     Change,
     File,
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
     from hatch_lambda.stages.install.sdists.build import Built
     from hatch_lambda.stages.locks.choice import Choice
     from hatch_lambda.stages.locks.lock import Lock, LockTerms
+
+
+_log = logger(__name__)
 
 
 def resolve_lock(project: Project, source: Source, session: Session, work: Path) -> Lock:
@@ -584,6 +588,7 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
             return None, False
         influence = self.run.influence(self.building.result().tree)
         stored = load(cache, key, influence)
+        _log.debug("the dependencies' part is %s", "kept" if stored is not None else "still to be made")
         room = self.room
         return stored, stored is None and room is not None and is_crowded(cache, key, influence, room)
 
@@ -600,6 +605,7 @@ class _Attempt(Struct, frozen=True, kw_only=True, dict=True):
         with run.packer(looking.result()) as packer:
             tree = run.slim(dependencies, own, packer)
             if self._is_too_much(tree):
+                _log.debug("the dependencies with their bytecode are %d bytes, more than %s", tree.size, self.room)
                 note_crowded(run.session.cache, self._key, run.influence(own), tree.size)
                 self.compressed.update(packer.finished())
                 return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from hatch_lambda.core.files import workspace
+from hatch_lambda.core.log import logger
 from hatch_lambda.errors import HatchLambdaError, machine_errors
 from hatch_lambda.pipeline.build import build as build_package
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from hatch_lambda.inspect.package import Package
     from hatch_lambda.pipeline.request import Source
 
+
+_log = logger(__name__)
 
 Task = tuple["Project", "Session"]
 
@@ -46,6 +49,7 @@ def build_each(
                     wheel = source.wheel or wheels.of(project, session)
                 return build_package(project, replace(source, wheel=wheel), session)
             except HatchLambdaError as error:
+                _log.debug("%s failed", project.function or project.root, exc_info=True)
                 return error
 
         yield from pool.map(build_one, tasks)

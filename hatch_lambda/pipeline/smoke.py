@@ -17,6 +17,7 @@ from hatch_lambda.config.decode import inside
 from hatch_lambda.config.settings import TABLE
 from hatch_lambda.core.cache import digest
 from hatch_lambda.core.codec import from_cache
+from hatch_lambda.core.log import logger
 from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.core.python import find
 from hatch_lambda.core.version import __version__
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from hatch_lambda.inspect.run.machine import Host
     from hatch_lambda.pipeline.steps import Run
 
+
+_log = logger(__name__)
 
 _KIND = "smoke-tests"
 _CERTAIN = frozenset({"HL138"})
@@ -81,6 +84,7 @@ def smoke_test(package: Path, content_sha256: str, project: Project, run: Run, t
     )
     found = from_cache(run.session.cache.get(_KIND, key), list[Finding])
     stage = "invoke" if events else "import"
+    _log.debug("%s is %s", package.name, "run" if found is None else "not run again: the same was run before")
     if found is None:
         run.session.progress.start(stage, 0)
         found = _run(package, project, host, events, run.journal.changes)

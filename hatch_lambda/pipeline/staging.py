@@ -22,6 +22,7 @@ from hatch_lambda.core.files import (
     remove_tree,
     replace_file,
 )
+from hatch_lambda.core.log import logger
 from hatch_lambda.core.signals import Shield
 from hatch_lambda.errors import ArchiveError, HatchLambdaError, remedy
 from hatch_lambda.inspect.package import Artifact
@@ -30,6 +31,8 @@ from hatch_lambda.stages.archive.read import is_own_wheel, is_own_zip
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+
+_log = logger(__name__)
 
 _SHOWN = 3
 _BY_PYTHON = re.compile(r"(^|/)__pycache__/[^/]+\.(pyc(\.[0-9]+)?|nb[ci])$")
@@ -132,6 +135,7 @@ def remove(path: Path) -> None:
         listing_of(path).unlink(missing_ok=True)
     else:
         path.unlink()
+    _log.debug("%s was removed", path)
 
 
 def _require_ours(folder: Path) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from hatch_lambda.core.log import logger
 from hatch_lambda.core.model import Tree
 from hatch_lambda.inspect.audit.subject import raise_errors
 from hatch_lambda.stages.archive.pack import Packer, SectionStreams
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from hatch_lambda.core.session import Session
     from hatch_lambda.stages.bytecode.choose import Bytecode
     from hatch_lambda.stages.slim.decision import Decision
+
+
+_log = logger(__name__)
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -127,6 +131,7 @@ class Run(Struct, frozen=True, kw_only=True):
             self.journal.metadata |= removed_metadata(tree, kept)
             self.journal.changes += changes
             self.journal.mark("slim", kept)
+            _log.debug("slim: %d of %d files stay, %d changes", len(kept), len(tree), len(changes))
             stripped, changes, findings = stripping.result()
             paths = {file.path for file in kept}
             self.journal.changes += (change for change in changes if change.path in paths)

@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from hatch_lambda.api import build as hatch_lambda_build
 from hatch_lambda.cli.commands import COMMANDS, hatch_lambda
 from hatch_lambda.cli.options import Command
 from hatch_lambda.core.log import listening, logger
@@ -18,6 +19,7 @@ from hatch_lambda.core.process import Child, ask, run
 from hatch_lambda.errors import CommandError, HatchLambdaError, MissingToolError
 from hatch_lambda.errors.secrets import hide
 from hatch_lambda.hatch.app import aborting
+from tests.functional.wheels import make_project, make_wheel
 
 ADDRESS = "https://user:password@example.invalid/simple"
 
@@ -158,3 +160,26 @@ def test_hatch_shows_as_much_as_it_was_asked_for(verbosity, shown, tmp_path):
     assert len(app.lines) == shown
     assert app.lines[-1] == "hatch-lambda: refused"
     assert any("Traceback" in line for line in app.lines) is (verbosity == 3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the package is run there only")
+def test_a_build_tells_every_decision(tmp_path, monkeypatch):
+    """Enough to see why two builds differ: what was found, what was chosen, what was kept, what was run."""
+    monkeypatch.setenv("HATCH_LAMBDA_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    project = make_project(tmp_path / "service", make_wheel(tmp_path / "wheels", "dep"), settings='handler = "app.f"')
+    (project / "app.py").write_text("import dep\ndef f(event, context): pass\n")
+    logs = []
+    for _ in range(2):
+        lines = []
+        with listening(lines.append, everything=True):
+            hatch_lambda_build(project)
+        logs.append("\n".join(lines))
+    first, second = logs
+    for decision in ("uv is ", "pylock.toml", "1 wheels", "slim: ", "app.f", "bytes"):
+        assert decision in first
+    assert "miss: parts" in first or "miss: known" in first
+    assert "hit: parts" in second
+    assert "all that it depends on are as before" in second
+    assert "uv pip install" in first
+    assert "uv pip install" not in second

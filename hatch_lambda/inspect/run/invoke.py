@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from hatch_lambda.config.target import Architecture, Target, Told, runtimes
 from hatch_lambda.core.codec import JSON_LIMIT, Document, DocumentError, parse_json, view
+from hatch_lambda.core.log import logger
 from hatch_lambda.errors import ConfigurationError, MissingToolError
 from hatch_lambda.inspect.run.function import Environment, FunctionError, Invocation
 from hatch_lambda.inspect.run.lambda_root import Place, laid_out, obstacle
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from hatch_lambda.inspect.run.function import Function
 
+
+_log = logger(__name__)
 
 _OUR_NAME = re.compile(r"-(python3\.\d+)-(x86_64|arm64)\.zip")
 _COMPILED = re.compile(r"\.cpython-3(\d+)(?:-(x86_64|aarch64)-linux-gnu\.so|(?:\.opt-\d)?\.pyc)")
@@ -157,6 +160,7 @@ def invoke(
     with placed(trial, host) as place:
         put_client(trial.target, host, host.work / "runtime")
         why_not = _why_no_sandbox(trial, place)
+        _log.debug("%s", "the function runs in a sandbox" if why_not is None else f"there is no sandbox: {why_not}")
         if trial.sandbox and why_not is not None:
             raise MissingToolError(f"there is no sandbox: {why_not}", hint="--no-sandbox does without")
         place = replace(place, is_sandbox=why_not is None)  # noqa: PLW2901 - the same folders, seen otherwise

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from hatch_lambda.core.cache import digest
 from hatch_lambda.core.files import remove_tree
+from hatch_lambda.core.log import logger
 from hatch_lambda.core.process import run
 from hatch_lambda.core.python import find, missing
 from hatch_lambda.errors import ArchiveError, CommandError, InstallError, MissingToolError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from hatch_lambda.core.cache import Cache
     from hatch_lambda.core.uv import Uv
 
+
+_log = logger(__name__)
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _ASK = """
@@ -95,6 +98,7 @@ def find_runner(target: Target, host: Host, python: Path | None = None) -> Runne
     interpreter = python or (_find_foreign(target, host) if emulator else _find(target, host))
     runner = Runner(interpreter=interpreter.resolve(), emulator=emulator)
     _check(runner, target, host.work)
+    _log.debug("%s is run by %s", target, " ".join((*emulator, str(runner.interpreter))))
     return runner
 
 
@@ -145,6 +149,7 @@ def put_client(target: Target, host: Host, folder: Path) -> None:
     key = digest(_pins(), str(target))
     kept = host.cache.get(_KIND, key)
     if kept is None or not _unpacked(kept, folder):
+        _log.debug("awslambdaric for %s is fetched", target)
         _install(target, host.uv, folder)
         host.cache.put(_KIND, key, _zipped(folder))
 

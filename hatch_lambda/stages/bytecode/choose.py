@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from hatch_lambda.config.settings import TABLE
 from hatch_lambda.config.target import UNZIPPED_QUOTA, runtimes
+from hatch_lambda.core.log import logger
 from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.core.python import find, missing
 from hatch_lambda.errors import ConfigurationError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from hatch_lambda.core.session import Session
     from hatch_lambda.stages.bytecode.compile import Compiler
 
+
+_log = logger(__name__)
 
 _LAYERS = "/opt"
 """Where Lambda unpacks layers."""
@@ -93,6 +96,7 @@ def _find(settings: BytecodeSettings, runtime: Runtime, session: Session, cwd: P
     found = find(version, session.uv, session.cache, cwd=cwd)
     if found is None:
         raise missing(version, f"to compile modules for {runtime.name} with", WITHOUT)
+    _log.debug("modules are compiled by CPython %s, %s", found.version, found.path)
     return Bytecode(options=compile_options(settings, found.version), executable=found.path)
 
 

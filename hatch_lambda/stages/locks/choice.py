@@ -14,6 +14,7 @@ from packaging import __version__ as packaging_version
 
 from hatch_lambda.core.cache import digest
 from hatch_lambda.core.codec import SETTINGS_LIMIT, WHEEL_LIMIT, DocumentError, from_json, read_regular
+from hatch_lambda.core.log import logger
 from hatch_lambda.core.model import Finding, LockedSource, LockedWheel
 from hatch_lambda.core.version import __version__ as hatch_lambda_version
 from hatch_lambda.errors.secrets import has_secret
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from hatch_lambda.core.uv import Uv
     from hatch_lambda.stages.locks.lock import Lock, LockTerms
 
+
+_log = logger(__name__)
 
 _SELECTIONS = "selections"
 
@@ -56,6 +59,7 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
     """
     key = fingerprint(project, target, terms, uv)
     if key is not None and (kept := _kept(cache, key)) is not None:
+        _log.debug("%s and all that it depends on are as before: so is what is installed", kept.lock)
         return kept
     from hatch_lambda.core.python import nearby
     from hatch_lambda.stages.locks.exclude import moving
@@ -79,6 +83,7 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
         findings=(*lock.findings, *moving(terms.settings, target)),
         sources=sources,
     )
+    _log.debug("%s: %d wheels, and %d sources to build", choice.lock, len(wheels), len(sources))
     texts = [choice.pinned or "", *(source.pinned or "" for source in sources)]
     certain = lock.stands_alone and not lock.findings and not (sources and _asks_an_index(lock))
     certain = certain and not any(map(has_secret, texts))

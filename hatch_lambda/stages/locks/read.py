@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from hatch_lambda.core.codec import SETTINGS_LIMIT, DocumentError, check_regular, decode_text, parse_toml, read_regular
+from hatch_lambda.core.log import logger
 from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.core.text import did_you_mean
 from hatch_lambda.errors import ConfigurationError, LockError
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from hatch_lambda.config.project import Project
     from hatch_lambda.core.uv import Uv
 
+
+_log = logger(__name__)
 
 FORMATS: Mapping[str, Callable[[Request], Lock]] = {
     "uv.lock": read_uv,
@@ -62,6 +65,7 @@ def read(project: Project, terms: LockTerms, uv: Uv, workspace: Path, python: Pa
     """
     _check_extras(terms.settings.extras, project)
     found = discover(project, terms)
+    _log.debug("the lock of %s is %s", project.root, found.path if found is not None else "still to be made")
     if found is None:
         path = workspace_root(project) / "uv.lock"
         request = Request(path=path, project=project, terms=terms, uv=uv, workspace=workspace)

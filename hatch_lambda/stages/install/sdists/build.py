@@ -30,6 +30,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from hatch_lambda.core.cache import digest
 from hatch_lambda.core.codec import from_msgpack
 from hatch_lambda.core.files import package_path
+from hatch_lambda.core.log import logger
 from hatch_lambda.errors import CommandError, InstallError
 from hatch_lambda.stages.install.sdists.bench import Bench, SourceTree, Way, needs_python
 from hatch_lambda.stages.install.snapshot import snapshot
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from hatch_lambda.core.model import LockedSource
     from hatch_lambda.core.uv import Uv
 
+
+_log = logger(__name__)
 
 _WHEELS = "wheels"
 
@@ -87,10 +90,12 @@ def build(source: LockedSource, bench: Bench) -> Built:
     assert identity is not None, "what is no folder is certain"
     key = _key(identity, own)
     if (kept := _kept(key, own)) is not None:
+        _log.debug("%s: %s was built before", source.shown, kept.name)
         return Built(source=source, wheel=kept, identity=identity)
     folder = directory or fetch(source, own.uv, room, cwd=own.cwd)
     way = cast("Way", import_module(WAYS[bench.settings.method]))
     wheel = way.build(SourceTree(source=source, folder=folder), own)
+    _log.debug('%s: %s was built by sdist = "%s"', source.shown, wheel.name, bench.settings.method)
     if (reason := unfit(wheel, bench.target)) is not None:
         raise InstallError(
             f"{source.shown} (from {source.place}): what was built of it is not for {bench.target}: {reason}",
