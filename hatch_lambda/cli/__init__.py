@@ -55,7 +55,7 @@ def _run() -> int | str | None:
 
 
 def _told() -> int | str | None:
-    """Run the command line, tell of its error if there is one, and return its exit code."""
+    """Run the command line, print its error if there is one, and return its exit code."""
     import click
 
     from hatch_lambda.cli.commands import hatch_lambda

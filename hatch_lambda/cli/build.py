@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", metavar="FILE", help="Where the zip goes, relative to this folder.")
 @click.option("--function", "functions", multiple=True, metavar="NAME", help="Build this function only; repeatable.")
 @settings
-@click.option("--cache-dir", metavar="FOLDER", help="Keep what later builds can use in FOLDER.")
-@click.option("--no-cache", is_flag=True, help="Keep nothing, and use nothing that is kept.")
-@click.option("--refresh", is_flag=True, help="Rebuild everything, and keep that.")
+@click.option("--cache-dir", metavar="FOLDER", help="Use FOLDER as the cache.")
+@click.option("--no-cache", is_flag=True, help="Neither read nor write the cache.")
+@click.option("--refresh", is_flag=True, help="Rebuild everything, and keep the result.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Build N projects at a time.")
 @click.option(
     "--report",
     "report",
     metavar="DIR",
-    help="Write a report to DIR, too; of each function to DIR/NAME.",
+    help="Also write a report to DIR; with several functions, each to DIR/NAME.",
 )
 @JSON
 @QUIET
@@ -56,8 +56,8 @@ def build(
 ) -> None:
     """Build the Lambda packages of the projects in the folders PROJECT (default: this one).
 
-    A project needs no build system. Its lock file says what is installed; where there is none, one is made. Of a
-    project that has several functions, each gets its package. What several packages have in common is done once.
+    A project needs no build system. Its lock file says what is installed; if there is none, uv makes one. If a project
+    has several functions, each gets a package. What several packages share is built once.
     """
     from hatch_lambda.api import build as build_package
     from hatch_lambda.api import build_all, names_of_functions, write_report

@@ -7,9 +7,9 @@ import click
 from hatch_lambda.cli.options import JSON, InOrder
 
 
-@click.group(cls=InOrder, short_help="Look at, or empty, the cache.")
+@click.group(cls=InOrder, short_help="Show or empty the cache.")
 def cache() -> None:
-    """Look at, or empty, the cache: what builds keep for later ones."""
+    """Show or empty the cache, which holds what builds keep for later ones."""
 
 
 @cache.command("dir")
@@ -23,7 +23,7 @@ def cache_dir() -> None:
 @cache.command("info")
 @JSON
 def cache_info(as_json: bool) -> None:
-    """Tell what the cache holds."""
+    """Show what the cache holds."""
     from hatch_lambda.api import cache_of
     from hatch_lambda.cli import show
     from hatch_lambda.cli.documents import CacheDocument
@@ -34,7 +34,7 @@ def cache_info(as_json: bool) -> None:
 @cache.command("prune")
 @click.option("--max-size", type=click.IntRange(min=0), metavar="BYTES", help="Instead of cache-max-size.")
 def cache_prune(max_size: int | None) -> None:
-    """Remove what killed builds left, and what was used least recently above the size limit."""
+    """Remove what killed builds left, then the least recently used entries until the size limit holds."""
     from hatch_lambda.api import cache_of
 
     _freed(cache_of().prune(max_size))

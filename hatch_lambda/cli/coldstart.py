@@ -14,7 +14,7 @@ from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, Command, environment,
 @click.option(
     "--baseline",
     metavar="ZIP|unslimmed",
-    help="Measure another package in turn: a zip, or the project's with nothing taken away.",
+    help="Measure another package, too: a zip, or the project built without slimming.",
 )
 @click.option(
     "-n", "--runs", metavar="N", type=click.IntRange(1, 1000), default=10, show_default=True, help="Starts of each."

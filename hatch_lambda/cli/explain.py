@@ -9,14 +9,14 @@ import click
 from hatch_lambda.cli.options import FUNCTION, JSON, Command, given, settings
 
 
-@click.command(cls=Command, short_help="Tell why a file is in the package, or not.")
+@click.command(cls=Command, short_help="Explain why a file is in the package, or is not.")
 @click.argument("path")
 @click.argument("project", default=".", metavar="[PROJECT]")
 @FUNCTION
 @settings
 @JSON
 def explain(path: str, project: str, function: str | None, as_json: bool, **options: Any) -> None:
-    """Tell which rule takes or keeps the file PATH of the package, or each file in the folder PATH.
+    """Show which rule removes or keeps the file PATH of the package, or each file in the folder PATH.
 
     PATH is relative to the top of the package; `.` stands for all of it.
     """

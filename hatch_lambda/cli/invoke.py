@@ -31,7 +31,7 @@ from hatch_lambda.cli.options import JSON, QUIET, Command, environment, running
 @click.option(
     "--sandbox/--no-sandbox",
     default=None,
-    help="Let it see nothing else of this machine (Linux, as root), or run as it is.",
+    help="Isolate it from this machine (Linux, as root), or do not.",
 )
 @JSON
 @QUIET
@@ -46,9 +46,8 @@ def invoke(
 ) -> None:
     """Run the handler of the package ZIP as Lambda does: in AWS's own runtime interface client.
 
-    Each event (default: `{}`) is answered by the process that answered the one before. The function finds
-    Lambda's environment, and of this one only what --env gives it. The responses go to standard output, the log to
-    standard error.
+    One process answers all events (default: `{}`), one after the other. The function gets Lambda's environment, and
+    the variables that --env sets. The responses go to standard output, the log to standard error.
     """
     from hatch_lambda import api
     from hatch_lambda.cli.show import show_error
@@ -66,7 +65,7 @@ def invoke(
 
 
 def _read(name: str) -> bytes:
-    """Return the event in a file, once it is known to be JSON, as what Lambda takes."""
+    """Return the event in a file, as bytes of JSON. Raises ConfigurationError for a file without JSON."""
     from hatch_lambda.core.codec import JSON_LIMIT
     from hatch_lambda.inspect.run.invoke import as_event, read_event
 

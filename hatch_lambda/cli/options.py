@@ -62,9 +62,7 @@ def settings(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--handler", metavar="MODULE.FUNCTION", help="The function's handler."),
         click.option("--as", "shape", metavar="SHAPE", help="function, layer, directory, wheel or nested."),
         click.option("--lock", metavar="FILE", help="Lock file, relative to the project."),
-        click.option(
-            "--require-lock/--no-require-lock", default=None, help="Fail where there is no lock file; or make one."
-        ),
+        click.option("--require-lock/--no-require-lock", default=None, help="Without a lock file: fail, or make one."),
         click.option("--extra", "extras", multiple=True, metavar="NAME", help="Include an extra."),
         click.option("--group", "groups", multiple=True, metavar="NAME", help="Include a dependency group."),
         CONFIG_SETTING,
@@ -78,12 +76,17 @@ def running(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say how a package is run."""
     options = [
         click.option("--layer", "layers", multiple=True, metavar="ZIP", help="A layer; the last is on top."),
-        click.option("--handler", metavar="MODULE.FUNCTION", help="Default: that of the project."),
+        click.option("--handler", metavar="MODULE.FUNCTION", help="Default: the handler of the project."),
         click.option("--env", "variables", multiple=True, metavar="NAME=VALUE", help="Set an environment variable."),
-        click.option("--runtime", metavar="NAME", help="Default: what the package tells."),
-        click.option("--architecture", metavar="NAME", help="Default: what the package tells."),
-        click.option("--python", metavar="FILE", help="Run it with this interpreter, not one that uv finds."),
-        click.option("--project", metavar="FOLDER", default=".", help="Whose settings hold; default: this folder's."),
+        click.option("--runtime", metavar="NAME", help="Default: the one that the package is built for."),
+        click.option("--architecture", metavar="NAME", help="Default: the one that the package is built for."),
+        click.option("--python", metavar="FILE", help="Use this interpreter, not one that uv finds."),
+        click.option(
+            "--project",
+            metavar="FOLDER",
+            default=".",
+            help="The project with the settings; default: this folder.",
+        ),
     ]
     for option in reversed(options):
         function = option(function)
@@ -118,7 +121,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that the command line gives: what was left out is not among them."""
+    """Return the settings that the command line gives, without the options that were not given."""
     from hatch_lambda.config.decode import parse_value
 
     chosen = {name: value for name, value in options.items() if value not in (None, ())}

@@ -18,8 +18,8 @@ from hatch_lambda.cli.options import JSON, Command
 def report(package: str, folder: str, previous: str | None, coldstart: str | None, as_json: bool) -> None:
     """Write report.html, report.json and sbom.cdx.json about a package to DIR.
 
-    The page shows where the bytes are; sbom.cdx.json is its bill of materials (CycloneDX 1.6). Where DIR has an
-    earlier report, the new one says what grew. `hatch-lambda build --report DIR` knows more: what was removed, and why.
+    The page shows where the bytes are; sbom.cdx.json is its bill of materials (CycloneDX 1.6). If DIR has an earlier
+    report, the new one shows what grew. `hatch-lambda build --report DIR` also shows what was removed, and why.
     """
     from hatch_lambda.api import write_report
     from hatch_lambda.cli import show

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 @VERBOSE
 @JSON
 def rules(project: str, verbose: int, as_json: bool, **options: Any) -> None:
-    """List the rules, which of them are on, and what each saves in PROJECT, or would if it were on.
+    """List the rules, which of them are on, and what each saves in PROJECT, or would save if it were on.
 
-    Where there is no lock file the list is all there is. `-v` tells the reasons.
+    Without a lock file, the savings are unknown. `-v` shows the reasons.
     """
     from hatch_lambda import api
     from hatch_lambda.cli import show
@@ -35,7 +35,7 @@ def rules(project: str, verbose: int, as_json: bool, **options: Any) -> None:
 
 
 def _lines(savings: Sequence[Saving], *, verbose: bool) -> Iterator[str]:
-    """Yield a table of the rules, and below it their reasons."""
+    """Yield a table of the rules; if *verbose*, their reasons below it."""
     from hatch_lambda.core.text import facts, size, table
 
     rows = [("rule", "by default", "here", "saves")]

@@ -81,7 +81,7 @@ class _Lines:
 
 
 class _Bar:
-    """A Progress for people: one line that moves, and is gone at the end."""
+    """A Progress for terminals: one moving line, which is removed at the end."""
 
     def __init__(self) -> None:
         from rich import progress as bars
@@ -163,7 +163,7 @@ def slimmed(result: SlimmedFolder, *, as_json: bool, quiet: bool, verbose: bool)
 
 
 def decisions(path: str, taken: Sequence[Change], judged: Sequence[Decision], *, as_json: bool) -> None:
-    """Print why each of some files is, or is not, in the package."""
+    """Print for each file why it is in the package, or is not. Raises HatchLambdaError if there are none."""
     if not taken and not judged:
         raise HatchLambdaError(
             f"{path}: neither the dependencies nor the project have such a file or folder",
@@ -219,7 +219,7 @@ def _findings(findings: Iterable[Finding], *, verbose: bool) -> None:
 
 
 def _near(path: Path) -> str:
-    """Name *path* as briefly as a person in this folder would."""
+    """Return *path*, relative to the current folder if it is inside."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
@@ -238,7 +238,7 @@ def _say(line: str) -> None:
 
 
 def _folded(paragraph: str, indent: int) -> list[str]:
-    """Fold what is said to a person; a log gets whole lines."""
+    """Return *paragraph* folded to the width of the terminal; in a log it stays one line."""
     return hanging(paragraph, indent, shutil.get_terminal_size().columns if is_terminal(stderr=True) else None)
 
 
@@ -250,7 +250,7 @@ def print_json(document: Struct) -> None:
 
 
 def width() -> int | None:
-    """Return the columns of the terminal; None where the output goes elsewhere, and lines stay whole."""
+    """Return the columns of the terminal; None if standard output is none, so that lines stay whole."""
     return shutil.get_terminal_size().columns if is_terminal() else None
 
 
@@ -261,7 +261,7 @@ def is_terminal(*, stderr: bool = False) -> bool:
 
 
 def packages(outcomes: Iterable[tuple[str, Package | HatchLambdaError]], *, as_json: bool, quiet: bool) -> int:
-    """Print what came of several projects, each as soon as it is done, and return the exit code."""
+    """Print the outcome of each project as soon as it is there, and return the exit code."""
     from hatch_lambda.inspect.package import FailedBuild, PackagesDocument
 
     document = PackagesDocument(packages=[], errors=[])

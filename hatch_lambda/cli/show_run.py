@@ -1,4 +1,4 @@
-"""What commands show of packages that were run."""
+"""Show what running a package gave: responses, logs, cold starts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Invocations:
 
 
 def failure(invoked: Invoked) -> VerificationError:
-    """Return the error that tells of each invocation that failed."""
+    """Return one error that describes each failed invocation."""
     errors = [done.error for done in invoked.failed if done.error is not None]
     lines = [f"{error.type}: {error.message}" for error in errors]
     hints = [_REMEDIES[error.type] for error in errors if error.type in _REMEDIES]
@@ -102,7 +102,7 @@ def cold_start(measured: ColdStart, *, as_json: bool, quiet: bool, everything: b
 
 
 def _imports(measured: ColdStart, *, everything: bool) -> list[tuple[str, ...]]:
-    """Return the rows of what each distribution's imports take, and took in the baseline."""
+    """Return a row for each distribution: the seconds of its imports, here and in the baseline."""
     package, *baselines = measured.starts
     rows = [("imports of", "self, ms", "all, ms", *(f"{start.name}: self" for start in baselines))]
     shown = package.imports if everything else package.imports[:_SHOWN]
@@ -140,7 +140,7 @@ def _table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _note(paragraph: str) -> None:
-    """Tell something beside the result."""
+    """Print a remark to standard error."""
     sys.stdout.flush()
     width = shutil.get_terminal_size().columns if is_terminal(stderr=True) else None
     for line in hanging(paragraph, _INDENT, width):

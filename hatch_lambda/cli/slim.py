@@ -12,7 +12,7 @@ from hatch_lambda.cli.options import CONFIG_SETTING, JSON, QUIET, VERBOSE, Comma
 @click.command(cls=Command, short_help="Slim a folder that `pip install --target` filled.")
 @click.argument("directory", metavar="DIR")
 @click.option("--project", metavar="FOLDER", help="Take the settings of the project in FOLDER.")
-@click.option("-n", "--dry-run", is_flag=True, help="Tell what would be done, and write nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be done, and write nothing.")
 @CONFIG_SETTING
 @JSON
 @QUIET
@@ -28,7 +28,7 @@ def slim(
 ) -> None:
     """Slim what `pip install --target DIR` or `uv pip install --target DIR` put into DIR.
 
-    In the folder of a layer that is what is below `python/`. Files are replaced, never changed in place.
+    In the folder of a layer, that is what lies below `python/`. Files are replaced, never changed in place.
     """
     from hatch_lambda import api
     from hatch_lambda.cli import show

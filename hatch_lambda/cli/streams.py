@@ -1,4 +1,4 @@
-"""Standard output and standard error, which may be closed, full, or of no interest to anybody any more."""
+"""Make standard output and standard error safe to write to: either may be closed, full, or a pipe without a reader."""
 
 from __future__ import annotations
 
@@ -79,5 +79,5 @@ def _wrapped(stream: io.TextIOBase | object, kind: type[io.FileIO], descriptor: 
 
 
 def discard() -> None:
-    """Let what is still to be written to standard output go nowhere: the interpreter would complain at its end."""
+    """Send the rest of standard output to the null device, so that the interpreter can flush it at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

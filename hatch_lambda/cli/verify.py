@@ -11,13 +11,13 @@ import click
 from hatch_lambda.cli.options import JSON, QUIET, VERBOSE, Command, given
 
 
-@click.command(cls=Command, short_help="Audit a package that anybody made.")
+@click.command(cls=Command, short_help="Check a package, whoever made it.")
 @click.argument("package", metavar="ZIP|DIR")
-@click.option("--runtime", metavar="NAME", help="Lambda runtime, such as python3.13; else the files tell.")
-@click.option("--architecture", metavar="NAME", help="x86_64 or arm64; else the files tell.")
+@click.option("--runtime", metavar="NAME", help="Lambda runtime, such as python3.13; default: read from the files.")
+@click.option("--architecture", metavar="NAME", help="x86_64 or arm64; default: read from the files.")
 @click.option("--handler", metavar="MODULE.FUNCTION", help="The function's handler.")
 @click.option("--layer", "layers", multiple=True, metavar="ZIP", help="A layer that the function has.")
-@click.option("--ignore", "verify_ignore", multiple=True, metavar="CODE", help="A finding that is expected: HL104.")
+@click.option("--ignore", "verify_ignore", multiple=True, metavar="CODE", help="A finding to ignore, such as HL104.")
 @click.option("--project", metavar="FOLDER", help="Take the settings of the project in FOLDER.")
 @JSON
 @QUIET

@@ -62,7 +62,7 @@ def decode(table: Mapping[str, Any], overrides: Mapping[str, Any] | None = None)
 
 
 def inside(root: Path, path: str, where: str) -> Path:
-    """Return what *path*, a setting, names in the folder *root*, with every link followed.
+    """Return the file that the setting *path* names in the folder *root*, with every link followed.
 
     What becomes part of a package is in the project: only that can travel in an sdist, and only for that is the
     project answerable. Raises ConfigurationError for what is not there, and for what is elsewhere.
@@ -235,7 +235,7 @@ def _choices(expected: object) -> list[str]:
 
 
 def did_you_mean(word: str, words: Mapping[str, Any] | list[str]) -> str:
-    """Return the end of a message about *word*, which is none of *words*: the one that was probably meant."""
+    """Return ``; did you mean ...?`` with the one of *words* that is closest to *word*; empty if none is close."""
     import difflib
 
     lower = word.lower()
@@ -244,7 +244,7 @@ def did_you_mean(word: str, words: Mapping[str, Any] | list[str]) -> str:
 
 
 def parse_value(value: object) -> object:
-    """Return a setting that a command line gave as text, as TOML would read it.
+    """Parse a setting that a command line gave as text, as TOML would.
 
     What is no TOML is the text itself, so that ``python3.13`` needs no quotes. A list of texts, which front
     ends make of a repeated option, is a list of values.

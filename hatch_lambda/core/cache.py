@@ -1,7 +1,7 @@
 """What builds keep for later ones.
 
 An entry is a file that holds its payload and, behind it, a trailer with the digest of its kind, its key and its
-payload: what is truncated, damaged or moved is noticed, dropped and made anew. Entries come into being by rename
+payload: what is truncated, damaged or moved is noticed, dropped and rebuilt. Entries come into being by rename
 alone, so many builds may share a folder, on a network file system too, without any lock. A cache that cannot be
 read or written makes builds slower, never fail. What of it may be removed is said in `workspace`.
 """

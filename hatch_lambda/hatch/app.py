@@ -1,4 +1,4 @@
-"""How the Hatch doors speak: through Hatch's own application object."""
+"""Show messages and errors through Hatch's own application object."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COMMANDS, _EVERYTHING = 2, 3
 
 @contextmanager
 def aborting(app: Application) -> Iterator[None]:
-    """End the build with a message, not a traceback, for what a user can cause; show the log that Hatch was asked for.
+    """End the build with a message for a HatchLambdaError, and show as much of the log as Hatch was asked for.
 
     ``-vv`` shows the commands that are run, ``-vvv`` each decision, and tracebacks.
     """

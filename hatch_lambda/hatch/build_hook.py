@@ -1,4 +1,4 @@
-"""The Hatchling build hook: the zip lands beside the wheel that ``uv build`` or ``python -m build`` makes."""
+"""The Hatchling build hook: it writes the zip beside the wheel that ``uv build`` or ``python -m build`` makes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ OVERRIDES = "overrides"
 
 
 class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
-    """Make the package when a wheel was built, and let an sdist carry what that needs."""
+    """Build the package after a wheel, and add to an sdist what building the package from it needs."""
 
     PLUGIN_NAME = "lambda"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Put the resolved lock and the included files into an sdist: the wheel may be built from it."""
+        """Add the resolved lock and the included files to an sdist: the wheel may be built from it."""
         if self.target_name == "sdist" and self._is_wanted(version):
             from hatch_lambda.hatch.app import aborting
             from hatch_lambda.hatch.sdist import carried
@@ -56,7 +56,7 @@ class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
             self._carried.cleanup()
 
     def clean(self, versions: list[str]) -> None:  # noqa: ARG002 - Hatch's interface
-        """Remove the packages that were made in the output folder, and nothing else."""
+        """Remove the packages in the output folder that a build made, and nothing else."""
         if self.target_name == "wheel":
             from hatch_lambda.hatch.app import aborting
             from hatch_lambda.pipeline.outputs import made_here

@@ -30,7 +30,7 @@ class LambdaBuilder(BuilderInterface[BuilderConfig, PluginManager]):
 
     @classmethod
     def get_config_class(cls) -> type[BuilderConfig]:
-        """Return Hatch's own configuration of a target: there are no settings but ``[tool.lambda-slim]``."""
+        """Return Hatch's own configuration of a target: all our settings live in ``[tool.lambda-slim]``."""
         return BuilderConfig
 
     def get_version_api(self) -> dict[str, Callable[..., str]]:
@@ -46,7 +46,7 @@ class LambdaBuilder(BuilderInterface[BuilderConfig, PluginManager]):
         return self._build(directory)
 
     def _build_as(self, shape: str) -> Callable[..., str]:
-        """Return what builds the package in a *shape*, whatever the settings say."""
+        """Return a function that builds the package in *shape*, instead of the shape in the settings."""
         return lambda directory, **_build_data: self._build(directory, shape=shape)
 
     def _build(self, directory: str, **overrides: Any) -> str:

@@ -1,4 +1,4 @@
-"""What an sdist carries, so that a package can be made of it: the wheel may be built out of it, far from here."""
+"""Collect what an sdist has to carry, so that a package can be built from it on another machine."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 def carried(project: Project, source: Source, folder: Path) -> dict[str, str]:
-    """Return paths with their places in the sdist: resolved locks, included files and folders of functions.
+    """Return the files to add to the sdist, as source path to path in the sdist.
 
-    Files that have to be made for that are made in *folder*. Raises ConfigurationError for what cannot travel.
+    They are the resolved locks, which are written to *folder*, included files, and folders of functions. Raises
+    ConfigurationError for a folder outside of the project.
     """
     from hatch_lambda.stages.locks.lock import resolved_name
     from hatch_lambda.stages.locks.pylock import dump, rebase

@@ -50,7 +50,7 @@ def build(project: Project, source: Source, session: Session) -> Package:
         package = _build(project, source, session)
     except DamagedSectionError:
         _log.debug("a part that was kept is damaged; it is made again")
-        # Made anew it takes the damaged part's place; and if the cache cannot hold even that, it is done without.
+        # Rebuilt, it takes the damaged part's place; and if the cache cannot hold even that, it is done without.
         try:
             package = _build(project, source, replace(session, cache=replace(session.cache, refresh=True)))
         except DamagedSectionError:

@@ -53,7 +53,7 @@ os._exit(0)
 
 
 class Cost(Struct, frozen=True, kw_only=True, rename={"owner": "of"}):
-    """What the imports of a distribution take."""
+    """The import time of a distribution."""
 
     owner: str
     self_ms: float
@@ -61,7 +61,7 @@ class Cost(Struct, frozen=True, kw_only=True, rename={"owner": "of"}):
 
 
 class Start(Struct, frozen=True, kw_only=True):
-    """What the start of a package takes."""
+    """The measured cold start of one package."""
 
     name: str
     init_ms: Annotated[
@@ -79,7 +79,7 @@ class Start(Struct, frozen=True, kw_only=True):
 
 
 class ColdStart(Struct, frozen=True, kw_only=True, rename={"starts": "packages"}):
-    """What was measured of one package, or of two in turn."""
+    """The measured cold starts of one package, or of two in turn."""
 
     schema_version: Literal[1] = 1
     runtime: str
@@ -104,7 +104,7 @@ class _Subject:
         self.place = place
 
     def drop(self) -> bool:
-        """Let the system forget what it has in memory of the package's files; tell whether it did."""
+        """Drop the package's files from the page cache; return whether the system did so."""
         if not hasattr(os, "posix_fadvise"):
             return False
         for file in self.place.tree:
@@ -244,7 +244,7 @@ class Import(Struct):
 
 
 def read_imports(text: str) -> list[Import]:
-    """Return the outermost imports that *text* tells of, each with those inside it."""
+    """Parse *text*, the output of ``-X importtime``, into the outermost imports, each with those inside it."""
     waiting: dict[int, list[Import]] = {}
     for own, total, indent, module in _LINE.findall(text):
         depth = len(indent) // _INDENT
@@ -255,7 +255,7 @@ def read_imports(text: str) -> list[Import]:
 
 
 def costs(imports: Iterable[Import], owners: Mapping[str, str]) -> list[Cost]:
-    """Return what the imports take by their owner, most first."""
+    """Return the import time of each distribution, the largest first."""
     own: defaultdict[str, float] = defaultdict(float)
     total: defaultdict[str, float] = defaultdict(float)
 
@@ -351,7 +351,7 @@ def give_advice(start: Start, imports: Sequence[Import], tree: Tree, owners: Map
 
 
 def _outermost_of_others(imports: Sequence[Import], owners: Mapping[str, str]) -> Iterator[Import]:
-    """Yield the imports that the project itself asks for."""
+    """Yield the imports that modules of the project make."""
     for item in imports:
         if owner_of(item.module, owners) == PROJECT:
             yield from _outermost_of_others(item.inner, owners)

@@ -34,7 +34,7 @@ _STREAM = "1970/01/01/[$LATEST]00000000000000000000000000000000"
 
 
 class Function(Struct, frozen=True, kw_only=True):
-    """What the function is configured with."""
+    """The configuration of a function."""
 
     handler: str
     runtime: str
@@ -94,7 +94,7 @@ class FunctionError(Struct, frozen=True, kw_only=True):
 
 
 class Invocation(Struct, frozen=True, kw_only=True):
-    """What became of one event."""
+    """The outcome of one event."""
 
     request_id: str
     payload: bytes
@@ -208,7 +208,7 @@ class Environment:
 
 
 def error_of(said: Said) -> FunctionError:
-    """Return the error that a runtime reported, or that was found out about it."""
+    """Return the error that the runtime reported, or that its process ended with."""
     if said.kind == "failed":
         return FunctionError(type=said.error_type, message=said.reason)
     try:
@@ -258,11 +258,11 @@ class Running:
         self._api.__exit__()
 
     def started(self, seconds: float) -> Said:
-        """Return that it is ready, within so many *seconds*, or why not."""
+        """Wait up to *seconds* until it asks for an event; return that it does, or why not."""
         return self._next(seconds, f"Init timed out after {seconds:.2f} seconds", starting=True)
 
     def answer(self, event: bytes, identifier: str) -> Said:
-        """Return what it makes of *event*."""
+        """Return its response to *event*, or its failure."""
         seconds = self._function.timeout
         trace = f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Parent={uuid.uuid4().hex[:16]};Sampled=0"
         deadline = time.time() + seconds
@@ -270,7 +270,7 @@ class Running:
         return self._next(seconds, f"Task timed out after {seconds:.2f} seconds", starting=False)
 
     def settle(self) -> None:
-        """Return when all that it had to say of an event is told."""
+        """Wait until all output that belongs to an event is passed on."""
         self._hear(_RETURNING)
         self._child.settle()
 
@@ -282,7 +282,7 @@ class Running:
         self._tell(chunk)
 
     def _next(self, seconds: float, too_late: str, *, starting: bool) -> Said:
-        """Return what it says next, or that it died or has to be killed."""
+        """Return its next message, or that it died or has to be killed."""
         deadline = time.perf_counter() + seconds
         while True:
             code = self._child.wait(0)

@@ -1,4 +1,4 @@
-"""Import a handler in a process of its own, and turn what went wrong into findings."""
+"""Import a handler in a process of its own, and turn errors into findings."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ _SHOWN = 2000
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the import of a handler."""
+    """The outcome of importing a handler."""
 
     kind: Literal["imported", "no function", "no module", "import", "linker", "syntax", "other", "died", "too long"]
     type: str = ""
@@ -85,7 +85,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     line: int | None = None
     """Where the exception was raised."""
     output: str = ""
-    """The end of what was written meanwhile."""
+    """The end of its output."""
 
 
 class _Output(Struct):
@@ -98,7 +98,7 @@ class _Output(Struct):
 
 
 def import_handler(function: Function, place: Place, work: Path) -> Imported:
-    """Import the module of the handler of *function* in a fresh interpreter, and tell what came of it."""
+    """Import the module of the handler of *function* in a fresh interpreter, and return the outcome."""
     answer, output = work / "imported.json", _Output()
     folders = (place.task, f"{place.opt}/python/lib/{function.runtime}/site-packages", f"{place.opt}/python")
     command = place.python("-I", "-S", "-c", _PROGRAM, str(answer), function.handler, *folders)
@@ -164,7 +164,7 @@ def judge_invocations(invocations: Iterable[tuple[str, Invocation]]) -> Iterator
 
 
 def not_tried(reason: str, severity: Severity = Severity.NOTE) -> Finding:
-    """Return that the package was not run, and why."""
+    """Return the finding that the package was not run, and why."""
     return Finding(
         code="HL136",
         severity=severity,

@@ -1,4 +1,4 @@
-"""A package, the events that it has to answer, and what came of it."""
+"""Invoke the handler of a package with events, and return the responses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _COMPILED = re.compile(r"\.cpython-3(\d+)(?:-(x86_64|aarch64)-linux-gnu\.so|(?:\
 
 
 class Trial(Struct, frozen=True, kw_only=True):
-    """What to run, and how."""
+    """A package to run, and how."""
 
     package: Path
     function: Function
@@ -48,12 +48,12 @@ class Trial(Struct, frozen=True, kw_only=True):
 
     @property
     def target(self) -> Target:
-        """What the package is for."""
+        """The target that the package is built for."""
         return Target(runtime=runtimes()[self.function.runtime], architecture=self.architecture)
 
 
 class Invoked(Struct, frozen=True, kw_only=True):
-    """What came of a trial."""
+    """The outcome of running a package."""
 
     runtime: str
     architecture: str
@@ -99,7 +99,7 @@ class InvokedDocument(Struct, frozen=True, kw_only=True, rename={"memory": "memo
 
 
 def tell(package: Path) -> Told:
-    """Tell for which runtime and architecture *package* is: by our name for it, or by what is compiled in it."""
+    """Guess the target of *package*: by its name, if it is one of ours, or by its compiled files."""
     if named := _OUR_NAME.search(package.name):
         return Told(runtime=named[1], architecture=named[2])
     found = [match for entry in entries(package) if (match := _COMPILED.search(entry.name))]
@@ -147,10 +147,10 @@ def invoke(
     tell: Callable[[str], None],
     done: Callable[[Invocation], None],
 ) -> Invoked:
-    """Let the function answer *events*, one after the other, and return what came of each.
+    """Let the function answer *events*, one after the other, and return the outcome.
 
-    *tell* hears its log while it comes, *done* each result. Raises ConfigurationError for an event that no function
-    would get, and MissingToolError where the package cannot run.
+    *tell* is called with each piece of its log, *done* with each result. Raises ConfigurationError for an event that
+    is larger than Lambda takes, and MissingToolError where the package cannot run.
     """
     for event in events:
         if len(event) > LARGEST_REQUEST:

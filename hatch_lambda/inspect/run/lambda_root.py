@@ -37,7 +37,7 @@ _TEMPORARY = "mode=1777,size=512m"
 
 
 def obstacle(folder: Path, interpreter: Path) -> str | None:
-    """Say what keeps this machine from making a sandbox of *folder*, if anything does."""
+    """Return why this machine cannot make a sandbox of *folder*; None if it can."""
     if not sys.platform.startswith("linux"):
         return "it needs Linux"
     if os.geteuid() != 0:
@@ -55,7 +55,7 @@ def obstacle(folder: Path, interpreter: Path) -> str | None:
 
 
 def sandboxed(folder: Path, interpreter: Path, inner: Sequence[str]) -> list[str]:
-    """Return the sandboxed that runs *inner* in a sandbox made of *folder*."""
+    """Return the command that runs *inner* in a sandbox made of *folder*."""
     script = "\n".join(("set -e", *_mounts(folder, folder / "root", interpreter), _entry(folder / "root", inner)))
     return [_program("unshare"), "--mount", "--propagation", "private", _program("sh"), "-c", script]
 
@@ -86,7 +86,7 @@ def _mounts(folder: Path, root: Path, interpreter: Path) -> Iterator[str]:
 
 
 def _entry(root: Path, inner: Sequence[str]) -> str:
-    """Return the sandboxed that goes into the new root and gives all rights away."""
+    """Return the shell command that enters the new root and drops all privileges."""
     drop = (
         "setpriv",
         f"--reuid={_USER}",
@@ -100,7 +100,7 @@ def _entry(root: Path, inner: Sequence[str]) -> str:
 
 
 def _shown(root: Path, path: Path, *, follow: bool = False, options: str = "ro") -> Iterator[str]:
-    """Yield the commands that let *path*, if there is such a thing, be seen below *root*; a link stays a link."""
+    """Yield the commands that show *path*, if it exists, below *root*; a link stays a link."""
     if path.is_symlink() and not follow:
         yield _line("mkdir", "-p", _below(root, path).parent)
         yield _line("ln", "-s", path.readlink(), _below(root, path))

@@ -1,4 +1,4 @@
-"""What of this machine a function is run with: an interpreter, and AWS's runtime interface client."""
+"""Find what runs a function on this machine: an interpreter, and AWS's runtime interface client."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ print(sys.implementation.name, "%d.%d" % sys.version_info[:2], platform.machine(
 
 
 class Host(Struct, frozen=True, kw_only=True):
-    """What a door lends to those who run packages."""
+    """The services that running a package needs."""
 
     uv: Uv
     cache: Cache
@@ -61,7 +61,7 @@ def machine() -> str:
 
 
 def obstacle(target: Target) -> str | None:
-    """Say why what was made for *target* could not tell here whether it works there, if so."""
+    """Return why a package for *target* cannot be tested on this machine; None if it can."""
     if not sys.platform.startswith("linux"):
         return "it needs Linux"
     if machine() != target.architecture.machine:
@@ -142,7 +142,7 @@ _PLATFORM = "unknown-linux-gnu"
 
 
 def put_client(target: Target, host: Host, folder: Path) -> None:
-    """Put ``awslambdaric`` for *target* into *folder*: kept since an earlier time, or fetched by uv.
+    """Put ``awslambdaric`` for *target* into *folder*, from the cache or fetched by uv.
 
     It is pinned by hashes, and never built.
     """

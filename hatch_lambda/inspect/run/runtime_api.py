@@ -58,7 +58,7 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 class RuntimeApi(ThreadingHTTPServer):
-    """Serve one runtime at a time: it asks for the next event, and posts what became of it."""
+    """Serve one runtime at a time: it asks for the next event, and posts the response."""
 
     daemon_threads = True
 
