@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,16 @@ from msgspec import Struct
 
 from hatch_lambda.core.log import logger
 from hatch_lambda.core.process import names_in, run, which
-from hatch_lambda.errors import MissingToolError
+from hatch_lambda.errors import CommandError, HatchLambdaError, MissingToolError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 _log = logger(__name__)
+
+_NO_CACHE = re.compile(r"Failed to initialize cache at `([^`\n]+)`")
+"""What uv says where it cannot make the folder of its cache."""
 
 INNER_BUILD = "HATCH_LAMBDA_INNER"
 """Set to ``1`` in the environment of builds that the pipeline itself starts: our own hook then does nothing."""
@@ -46,12 +50,19 @@ class Uv(Struct, frozen=True, kw_only=True):
         return cls(executable=executable, environment=_for_uv(environment))
 
     def run(self, *arguments: str | Path, cwd: Path, **variables: str) -> str:
-        """Run a uv command in *cwd*, with *variables* added to the environment; see :func:`run`."""
-        return run(
-            [self.executable, *map(str, arguments)],
-            cwd=cwd,
-            environment={**self.environment, **variables},
-        )
+        """Run a uv command in *cwd*, with *variables* added to the environment; see :func:`run`.
+
+        Raises HatchLambdaError, too, where uv has no place for its cache: every command fails then, whatever it is for.
+        """
+        try:
+            return run([self.executable, *map(str, arguments)], cwd=cwd, environment={**self.environment, **variables})
+        except CommandError as error:
+            if (found := _NO_CACHE.search(error.output)) is None:
+                raise
+            raise HatchLambdaError(
+                f"uv cannot make the folder of its cache, {found[1]}",
+                hint="let UV_CACHE_DIR, or HOME, name a folder that can be written",
+            ) from error
 
 
 def _find_uv(environment: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -50,7 +51,11 @@ _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
 def open_session(environment: Mapping[str, str], cache: Cache, progress: Progress | None = None) -> Session:
-    """Return what the pipeline has to know about this process."""
+    """Return what the pipeline has to know about this process.
+
+    Raises ConfigurationError where this Python reads the names of files as anything but UTF-8, as Lambda does.
+    """
+    _require_unicode_names()
     hide_environment(environment)
     return Session(
         find_uv=partial(Uv.find, environment),
@@ -93,6 +98,16 @@ def open_cache(
         known, key = buckets if buckets is not None else {}, (settings.cache.url, settings.cache.may_write)
         remote = known.get(key) or known.setdefault(key, Bucket(url=key[0], may_write=key[1]))
     return Cache(root=root, max_size=settings.cache.max_size, refresh=refresh, remote=remote)
+
+
+def _require_unicode_names() -> None:
+    """Refuse a locale in which names with other letters than ASCII's would come into the package as other names."""
+    encoding = sys.getfilesystemencoding()
+    if encoding.lower() not in {"utf-8", "utf8"}:
+        raise ConfigurationError(
+            f"this Python reads the names of files as {encoding}, as the locale says; on Lambda they are UTF-8",
+            hint="set PYTHONUTF8=1, or a locale with UTF-8, such as LC_ALL=C.UTF-8",
+        )
 
 
 def _refuse_strangers(root: Path, where: str) -> None:
