@@ -206,7 +206,7 @@ def test_a_full_cache_is_a_warning(bench, small_disk):
     (project,) = bench.projects(["a"])
     wanted = fresh(project)
     (small_disk / "ballast").write_bytes(bytes(100_000))
-    bench.cache = small_disk
+    bench.cache = small_disk / "cache"
     for _ in range(3):
         report = bench.build(project)
         (finding,) = report["findings"]
