@@ -180,8 +180,27 @@ def _unknown_runtime(runtime: str | None, where: str) -> Iterator[Problem]:
         )
 
 
+class _Entry(Struct, frozen=True):
+    """What settings have to know of a rule, or of a library with data; the stage slim decodes the whole."""
+
+    name: str
+    what: str = ""
+    functions: tuple[str, ...] = ()
+
+
+def known_rules() -> list[str]:
+    """Return the names of the rules, which are the keys of ``rules``."""
+    return [entry.name for entry in load("stages/slim/rules.toml", dict[str, tuple[_Entry, ...]])["rule"]]
+
+
+def known_libraries() -> dict[str, _Entry]:
+    """Return the libraries with data by their names, which are the keys of ``data``."""
+    entries = load("stages/slim/services.toml", dict[str, tuple[_Entry, ...]])["library"]
+    return {entry.name: entry for entry in entries}
+
+
 def _unknown_rules(rules: Mapping[str, bool], where: Callable[[str], str]) -> Iterator[Problem]:
-    known = [rule["name"] for rule in load("stages/slim/rules.toml")["rule"]] if rules else []
+    known = known_rules() if rules else []
     for name in rules:
         if name not in known:
             meant = did_you_mean(name, known) or " (`hatch-lambda rules` lists them)"
@@ -189,20 +208,19 @@ def _unknown_rules(rules: Mapping[str, bool], where: Callable[[str], str]) -> It
 
 
 def _unknown_data(data: Mapping[str, object], where: Callable[[str], str]) -> Iterator[Problem]:
-    known = {entry["name"]: entry for entry in load("stages/slim/services.toml")["library"]} if data else {}
+    known = known_libraries() if data else {}
     for name, choice in data.items():
         if name not in known:
             meant = did_you_mean(name, known) or f" (known: {', '.join(known)})"
             yield Problem(where=where(name), what=f"there is no such library{meant}")
         elif isinstance(choice, str) and choice != "auto":
             yield Problem(where=where(name), what=f"expected a list of names or 'auto', got {choice!r}")
-        elif choice == "auto" and "functions" not in known[name]:
-            what = known[name]["what"]
-            yield Problem(where=where(name), what=f"code does not tell which {what}s it needs; list them")
+        elif choice == "auto" and not known[name].functions:
+            yield Problem(where=where(name), what=f"code does not tell which {known[name].what}s it needs; list them")
 
 
 def _unknown_codes(codes: Iterable[str], where: str) -> Iterator[Problem]:
-    known = load("inspect/audit/checks.toml")["checks"] if codes else {}
+    known = load("inspect/audit/checks.toml", dict[str, Any])["checks"] if codes else {}
     for code in codes:
         if code not in known:
             yield Problem(where=where, what=f"no check has the code {code!r} (the README lists them)")

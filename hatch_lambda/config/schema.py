@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from hatch_lambda.config.decode import known_libraries, known_rules
 from hatch_lambda.config.settings import PROJECT_WIDE, TABLE, Settings
 from hatch_lambda.config.target import runtimes
 from hatch_lambda.core.codec import load
@@ -20,13 +21,10 @@ def schema() -> dict[str, Any]:
         for group in groups
         for name, entry in components[group.__name__]["properties"].items()
     }
-    for key, names in (
-        ("rules", load("stages/slim/rules.toml")["rule"]),
-        ("data", load("stages/slim/services.toml")["library"]),
-    ):
-        properties[key]["propertyNames"] = {"enum": [entry["name"] for entry in names]}
+    for key, names in (("rules", known_rules()), ("data", known_libraries())):
+        properties[key]["propertyNames"] = {"enum": list(names)}
     properties["data"]["additionalProperties"]["anyOf"][0] = {"enum": ["auto"]}
-    properties["verify-ignore"]["items"] = {"enum": list(load("inspect/audit/checks.toml")["checks"])}
+    properties["verify-ignore"]["items"] = {"enum": list(load("inspect/audit/checks.toml", dict[str, Any])["checks"])}
     properties["runtime"]["anyOf"] = [{"enum": list(runtimes())}, {"type": "null"}]
     properties["functions"]["additionalProperties"] = {
         "type": "object",

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from enum import StrEnum
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -82,7 +82,7 @@ def runtimes() -> dict[str, Runtime]:
             glibc=_version_pair(entry["glibc"]),
             end_of_support=entry["end-of-support"],
         )
-        for entry in load("config/runtimes.toml")["runtime"]
+        for entry in load("config/runtimes.toml", dict[str, Any])["runtime"]
     }
 
 

@@ -351,6 +351,32 @@ def json_schema(name: str, *kinds: type[msgspec.Struct]) -> dict[str, Any]:
     }
 
 
-def load(name: str) -> dict[str, Any]:
-    """Read the data file *name* (for example ``"config/runtimes.toml"``) of this program."""
-    return parse_toml(Path(__file__).parents[1].joinpath(name).read_text(encoding="utf-8"))
+def load(name: str, kind: type[T]) -> T:
+    """Read the data file *name* (for example ``"config/runtimes.toml"``) of this program. Raises as ``from_toml``."""
+    return from_toml(Path(__file__).parents[1].joinpath(name).read_text(encoding="utf-8"), name, kind)
+
+
+def from_toml(text: str, name: str, kind: type[T]) -> T:
+    """Decode the TOML of the data file *name*. Raises DocumentError that names the file and the entry."""
+    try:
+        table = parse_toml(text)
+    except DocumentError as error:
+        raise DocumentError(f"{name}: {error}") from error
+    try:
+        return convert(table, kind)
+    except msgspec.ValidationError as error:
+        raise DocumentError(f"{name}: {_with_entry(str(error), table)}") from error
+
+
+_ENTRY = re.compile(r"\$\.(\w+)\[(\d+)\]")
+
+
+def _with_entry(message: str, table: dict[str, Any]) -> str:
+    """Return msgspec's *message* with the name of the entry that it counts: ``$.rule[3]`` is ``[[rule]] "tests"``."""
+    found = _ENTRY.search(message)
+    if found is None:
+        return message
+    entry = table[found[1]][int(found[2])]
+    name = entry.get("name") if isinstance(entry, dict) else None
+    shown = f'"{name}"' if name is not None else f"number {int(found[2]) + 1}"
+    return f"{message[: found.start()]}[[{found[1]}]] {shown}{message[found.end() :]}"

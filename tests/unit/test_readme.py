@@ -37,7 +37,7 @@ def test_its_table_of_settings_is_what_the_schema_says():
 
 def test_its_table_of_checks_is_what_the_checks_are_said_to_find():
     """And every code that the program has is there: others could not be ignored."""
-    checks = load("inspect/audit/checks.toml")["checks"]
+    checks = load("inspect/audit/checks.toml", dict)["checks"]
     table = README.partition("| code | severity |")[2].split("\n\n")[0].splitlines()[2:]
     assert table == [f"| `{code}` | {check['severity']} | {check['meaning']} |" for code, check in checks.items()]
     sources = [path.read_text(encoding="utf-8") for path in Path(hatch_lambda.__file__).parent.rglob("*.py")]

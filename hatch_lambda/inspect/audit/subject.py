@@ -99,7 +99,7 @@ _IN_LAYERS = frozenset({"python", "lib", "bin", "share", "include", "etc", "lice
 @cache
 def platform() -> dict[str, Any]:
     """Return ``amazon_linux.toml``."""
-    return load("config/amazon_linux.toml")
+    return load("config/amazon_linux.toml", dict[str, Any])
 
 
 MOST_LAYERS = 5

@@ -133,13 +133,21 @@ def _given_to_a_reader(file: File, content: bytes) -> str | None:
     return None
 
 
+class _SourceReader(Struct, frozen=True, forbid_unknown_fields=True):
+    names: tuple[str, ...]
+    reason: str
+
+
+class _SourceReaders(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of ``source-readers.toml``."""
+
+    reader: tuple[_SourceReader, ...]
+
+
 @cache
 def _readers() -> tuple[dict[str, str], re.Pattern[bytes]]:
     """Return who reads sources, and what finds the code that imports them."""
-    names = {
-        name: reader["reason"]
-        for reader in load("stages/bytecode/source-readers.toml")["reader"]
-        for name in reader["names"]
-    }
+    readers = load("stages/bytecode/source-readers.toml", _SourceReaders).reader
+    names = {name: reader.reason for reader in readers for name in reader.names}
     alternatives = "|".join(map(re.escape, names)).encode()
     return names, re.compile(rb"^[ \t]*(?:from|import)[ \t]+(" + alternatives + rb")\b", re.MULTILINE)

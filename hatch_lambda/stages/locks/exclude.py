@@ -27,7 +27,7 @@ def excluded_names(settings: LockSettings) -> frozenset[str]:
     """Return the names of what is to be left out."""
     names = set(map(canonicalize_name, settings.exclude_packages))
     if settings.exclude_runtime_packages:
-        names |= {canonicalize_name(entry["name"]) for entry in _of_runtime()}
+        names |= set(map(canonicalize_name, _of_runtime()))
     return frozenset(names)
 
 
@@ -90,16 +90,21 @@ def names_of(requirements: Iterable[str]) -> frozenset[str]:
     return frozenset(canonicalize_name(Requirement(text).name) for text in requirements)
 
 
-def _of_runtime() -> list[dict[str, str]]:
-    entries: list[dict[str, str]] = load("stages/locks/runtime_packages.toml")["package"]
-    return entries
+class _RuntimePackages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of ``runtime_packages.toml``."""
+
+    names: tuple[str, ...]
+
+
+def _of_runtime() -> tuple[str, ...]:
+    return load("stages/locks/runtime_packages.toml", _RuntimePackages).names
 
 
 def moving(settings: LockSettings, target: Target) -> tuple[Finding, ...]:
     """Warn of what the settings leave to the runtime."""
     if not settings.exclude_runtime_packages:
         return ()
-    names = ", ".join(entry["name"] for entry in _of_runtime())
+    names = ", ".join(_of_runtime())
     found = Finding(
         code="HL061",
         severity=Severity.WARNING,

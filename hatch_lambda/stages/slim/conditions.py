@@ -100,16 +100,16 @@ def _readers(
     undecided: Sequence[Undecided], sources: Sequence[File], texts: Texts
 ) -> dict[tuple[str | None, str], str]:
     """Find the code that mentions a rule's readers: its path by distribution and name of the rule."""
-    wanted: dict[str | None, dict[str, Rule]] = defaultdict(dict)
+    wanted: dict[str | None, dict[str, list[bytes]]] = defaultdict(dict)
     for item in undecided:
         for ask in item.asks:
             if ask.rule.readers:
-                wanted[item.file.distribution][ask.rule.name] = ask.rule
+                wanted[item.file.distribution][ask.rule.name] = list(map(str.encode, ask.rule.readers))
     found: dict[tuple[str | None, str], str] = {}
     for file in sources:
-        for rule in wanted.get(file.distribution, {}).values():
-            if (file.distribution, rule.name) not in found and any(reader in texts.of(file) for reader in rule.readers):
-                found[file.distribution, rule.name] = file.path
+        for rule, readers in wanted.get(file.distribution, {}).items():
+            if (file.distribution, rule) not in found and any(reader in texts.of(file) for reader in readers):
+                found[file.distribution, rule] = file.path
     return found
 
 

@@ -39,7 +39,7 @@ def plan(tree: Tree, settings: SlimSettings, telling: Collection[str] = ()) -> t
     nothing. Raises ConfigurationError for a pattern that is none, and for data that is not there.
     """
     patterns = ProjectPatterns.of(settings.patterns)
-    rules = tuple(rule for rule in active_rules(settings) if rule.stage == Stage.SLIM.value)
+    rules = tuple(rule for rule in active_rules(settings) if rule.stage is Stage.SLIM)
     asking = Asking.of(tree, rules)
     keep_metadata = {canonicalize_name(name) for name in settings.keep_dist_info}
     decided: dict[str, Decision] = {}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from hatch_lambda.core.codec import load
+from hatch_lambda.core.model import Stage
 from hatch_lambda.core.source.files import begins_with
 from hatch_lambda.errors import ConfigurationError
 
@@ -36,44 +38,60 @@ class Unless(StrEnum):
     LINKED = "linked"
 
 
-class Rule(Struct, frozen=True, kw_only=True, dict=True):
-    """A kind of file that no program misses, and why."""
+class Rule(Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True, rename="kebab"):
+    """A kind of file that no program misses, and why: an entry of ``rules.toml``, which describes the keys."""
 
-    name: str
-    reason: str
-    suffixes: tuple[str, ...] = ()
-    """Patterns of the form ``*.suffix``, kept apart because they are many and ``endswith`` is fast.
-
-    They match files only: gitignore's would match below a folder of such a name, too.
-    """
-    folders: tuple[str, ...] = ()
-    """Patterns of the form ``name/`` (at any depth), ``a/b/`` or ``/a/`` (from the top)."""
-    others: tuple[str, ...] = ()
-    """All other patterns, in their order."""
+    name: Annotated[str, Meta(pattern=r"\A[a-z]+(-[a-z]+)*\Z")]
+    reason: Annotated[str, Meta(min_length=1)]
+    patterns: tuple[str, ...] = ()
     within: str | None = None
-    """A file matches only if its folder has this name."""
-    starts_with: tuple[bytes, ...] = ()
+    starts_with: tuple[str, ...] = ()
     unless: Unless | None = None
-    readers: tuple[bytes, ...] = ()
+    readers: tuple[str, ...] = ()
     spared: frozenset[str] = frozenset()
     holds: tuple[str, ...] = ()
-    """A folder matches only if one of these names (``fnmatch``) is somewhere below it."""
     all_files: bool = False
-    """Whether it asks for the project's files and those of no distribution, too."""
     optional: bool = False
-    """Whether it is off unless the project turns it on."""
     metadata: bool = False
-    """Whether it asks for files in ``*.dist-info`` alone."""
-    stage: str = "slim"
-    """The stage that carries it out: only those of the slim stage have patterns."""
+    stage: Stage = Stage.SLIM
     words: tuple[str, ...] = ()
-    """It asks for nothing where code of the project or of another distribution has one of these words."""
     family: frozenset[str] = frozenset()
-    """Distributions whose code does not count for that, either."""
     beside: str | None = None
-    """A file matches only if one with this suffix instead of its own is beside it."""
     copies: bool = False
-    """A file matches only if another in its folder has the same content, and the program asks for that one."""
+
+    def __post_init__(self) -> None:
+        """Check what keys need of one another; raises ValueError, which msgspec gives the entry's place."""
+        slims, only_folders = self.stage is Stage.SLIM, len(self.folders) == len(self.patterns)
+        reads = self.unless is Unless.READ_AT_RUN_TIME
+        slips = (
+            (slims and not self.patterns, "a rule of the stage slim needs `patterns`"),
+            (self.patterns and not slims, "only a rule of the stage slim may have `patterns`"),
+            (self.unless is Unless.IMPORTED and not only_folders, 'with `unless = "imported"`, patterns are folders'),
+            (self.readers and not reads, '`readers` need `unless = "read-at-run-time"`'),
+            (self.holds and not self.folders, "`holds` needs a pattern of a folder"),
+            (self.family and not self.words, "`family` needs `words`"),
+        )
+        for is_one, what in slips:
+            if is_one:
+                raise ValueError(what)
+
+    @cached_property
+    def suffixes(self) -> tuple[str, ...]:
+        """Patterns of the form ``*.suffix``, kept apart because they are many and ``endswith`` is fast.
+
+        They match files only: gitignore's would match below a folder of such a name, too.
+        """
+        return tuple(match[1] for text in self.patterns if (match := _SUFFIX.fullmatch(text)))
+
+    @cached_property
+    def folders(self) -> tuple[str, ...]:
+        """Patterns of the form ``name/`` (at any depth), ``a/b/`` or ``/a/`` (from the top)."""
+        return tuple(text for text in self.patterns if _FOLDER.fullmatch(text))
+
+    @cached_property
+    def others(self) -> tuple[str, ...]:
+        """All other patterns, in their order."""
+        return tuple(text for text in self.patterns if not (_SUFFIX.fullmatch(text) or _FOLDER.fullmatch(text)))
 
     def may_ask(self, file: File) -> bool:
         """Tell whether *file* is of the kind that default rules may touch: what a project ships, it may read."""
@@ -96,7 +114,7 @@ class Rule(Struct, frozen=True, kw_only=True, dict=True):
         for text, pattern in zip(self.others, self._compiled, strict=True):
             if pattern.match_file(path):
                 matched = text if pattern.include else None
-        if matched is not None and self.starts_with and not begins_with(file, self.starts_with):
+        if matched is not None and self.starts_with and not begins_with(file, self._beginnings):
             return None
         return matched
 
@@ -104,6 +122,10 @@ class Rule(Struct, frozen=True, kw_only=True, dict=True):
     def _widens(self) -> bool:
         """Whether one of the others matches more files; if not, they only exempt."""
         return not all(text.startswith("!") for text in self.others)
+
+    @cached_property
+    def _beginnings(self) -> tuple[bytes, ...]:
+        return tuple(text.encode() for text in self.starts_with)
 
     @cached_property
     def _compiled(self) -> tuple[RegexPattern, ...]:
@@ -123,10 +145,21 @@ class Rule(Struct, frozen=True, kw_only=True, dict=True):
         return None
 
 
+class Rules(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of ``rules.toml``."""
+
+    rule: tuple[Rule, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse two rules of one name."""
+        if twice := [name for name, count in Counter(rule.name for rule in self.rule).items() if count > 1]:
+            raise ValueError(f"two rules have the name {twice[0]!r}")
+
+
 @cache
 def all_rules() -> tuple[Rule, ...]:
     """Return the rules in their order, the optional ones too."""
-    return tuple(_rule(entry) for entry in load("stages/slim/rules.toml")["rule"])
+    return load("stages/slim/rules.toml", Rules).rule
 
 
 def active_rules(settings: SlimSettings) -> tuple[Rule, ...]:
@@ -134,40 +167,6 @@ def active_rules(settings: SlimSettings) -> tuple[Rule, ...]:
     aggressive, default = settings.aggressive, settings.append_default_patterns
     chosen = settings.rules
     return tuple(rule for rule in all_rules() if chosen.get(rule.name, aggressive if rule.optional else default))
-
-
-def _rule(entry: dict[str, Any]) -> Rule:
-    suffixes: list[str] = []
-    folders: list[str] = []
-    others: list[str] = []
-    for text in entry.get("patterns", ()):
-        if suffix := _SUFFIX.fullmatch(text):
-            suffixes.append(suffix[1])
-        elif _FOLDER.fullmatch(text):
-            folders.append(text)
-        else:
-            others.append(text)
-    return Rule(
-        name=entry["name"],
-        reason=entry["reason"],
-        suffixes=tuple(suffixes),
-        folders=tuple(folders),
-        others=tuple(others),
-        within=entry.get("within"),
-        starts_with=tuple(text.encode() for text in entry.get("starts-with", ())),
-        unless=Unless(entry["unless"]) if "unless" in entry else None,
-        readers=tuple(text.encode() for text in entry.get("readers", ())),
-        spared=frozenset(entry.get("spared", ())),
-        holds=tuple(entry.get("holds", ())),
-        all_files=entry.get("all-files", False),
-        optional=entry.get("optional", False),
-        metadata=entry.get("metadata", False),
-        stage=entry.get("stage", "slim"),
-        words=tuple(entry.get("words", ())),
-        family=frozenset(entry.get("family", ())),
-        beside=entry.get("beside"),
-        copies=entry.get("copies", False),
-    )
 
 
 def folders_that_hold(tree: Tree, rules: Iterable[Rule]) -> frozenset[tuple[str, str]]:

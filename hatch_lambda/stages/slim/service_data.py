@@ -106,7 +106,7 @@ class Selection(Struct, frozen=True, kw_only=True):
 @cache
 def libraries() -> dict[str, Library]:
     """Return the libraries by the keys of ``[tool.lambda-slim.data]``."""
-    return {entry["name"]: _library(entry) for entry in load("stages/slim/services.toml")["library"]}
+    return {entry["name"]: _library(entry) for entry in load("stages/slim/services.toml", dict[str, Any])["library"]}
 
 
 def _library(entry: dict[str, Any]) -> Library:

@@ -25,7 +25,7 @@ def test_every_system_has_the_glibc_that_the_runtimes_are_said_to_have():
     glibc = {entry["name"]: entry["versions"]["GLIBC"] for entry in platform()["system"]}
     assert {runtime.amazon_linux: ".".join(map(str, runtime.glibc)) for runtime in runtimes().values()} == glibc
     assert {".".join(map(str, runtime.python_version)) for runtime in runtimes().values()} == set(
-        load("config/amazon_linux.toml")["bytecode"]
+        load("config/amazon_linux.toml", dict)["bytecode"]
     )
 
 

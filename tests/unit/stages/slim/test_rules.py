@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
+import tomli_w
 
-from hatch_lambda.core.codec import load
-from hatch_lambda.stages.slim.rules import Unless, all_rules
+from hatch_lambda.core.codec import DocumentError, from_toml
+from hatch_lambda.stages.slim.rules import Rules, all_rules
 
 PE = b"MZ" + bytes(58) + (64).to_bytes(4, "little") + b"PE\0\0" + bytes(20) + b"\x0b\x02" + bytes(110)
 NATIVE_DLL = PE + bytes(128)
 DOTNET_DLL = PE + bytes(112) + (8192).to_bytes(8, "little") + bytes(8)
 
 
-def test_every_rule_has_a_name_of_its_own_and_a_reason():
-    rules = load("stages/slim/rules.toml")["rule"]
-    known = {
-        *("name", "reason", "patterns", "unless", "starts-with", "readers", "spared", "holds", "all-files"),
-        *("words", "family", "within", "beside", "copies", "metadata", "optional", "stage"),
-    }
-    assert len({rule["name"] for rule in rules}) == len(rules)
-    for rule in rules:
-        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule["name"])
-        assert rule["reason"]
-        assert rule["patterns"] if "stage" not in rule else "patterns" not in rule
-        assert set(rule) <= known
+SOUND = {"name": "sound", "reason": "nobody reads it", "patterns": ["tests/"]}
 
 
-def test_rules_about_imports_name_folders_only():
-    for rule in all_rules():
-        if rule.unless is Unless.IMPORTED:
-            assert rule.folders
-            assert not rule.suffixes
-            assert not rule.others
+@pytest.mark.parametrize(
+    ("slip", "what"),
+    [
+        ({"patern": ["*.c"]}, "unknown field `patern`"),
+        ({"all_files": True}, "unknown field `all_files`"),
+        ({"patterns": "*.c"}, "Expected `array`, got `str`"),
+        ({"optional": "yes"}, "Expected `bool`, got `str`"),
+        ({"unless": "import"}, "'import'"),
+        ({"stage": "stripp"}, "'stripp'"),
+        ({"name": "Sound"}, "matching regex"),
+        ({"reason": ""}, "length >= 1"),
+        ({"patterns": []}, "a rule of the stage slim needs `patterns`"),
+        ({"stage": "strip"}, "only a rule of the stage slim may have `patterns`"),
+        ({"unless": "imported", "patterns": ["tests/", "*.c"]}, 'with `unless = "imported"`, patterns are folders'),
+        ({"readers": ["reader"]}, '`readers` need `unless = "read-at-run-time"`'),
+        ({"patterns": ["*.c"], "holds": ["*.py"]}, "`holds` needs a pattern of a folder"),
+        ({"family": ["boto3"]}, "`family` needs `words`"),
+    ],
+)
+def test_a_slip_in_a_rule_is_an_error_that_names_the_file_and_the_rule(slip, what):
+    """Whoever adds a rule changes one place, and learns of a mistake there."""
+    text = tomli_w.dumps({"rule": [{**SOUND, "name": "first"}, {**SOUND, **slip}]})
+    with pytest.raises(DocumentError) as caught:
+        from_toml(text, "rules.toml", Rules)
+    message = str(caught.value)
+    assert message.startswith("rules.toml: ")
+    assert what in message
+    assert f'[[rule]] "{slip.get("name", "sound")}"' in message
+
+
+def test_two_rules_have_two_names():
+    with pytest.raises(DocumentError, match=r"rules.toml: two rules have the name 'sound'"):
+        from_toml(tomli_w.dumps({"rule": [SOUND, SOUND]}), "rules.toml", Rules)
 
 
 @pytest.mark.parametrize(
