@@ -368,6 +368,16 @@ def from_toml(text: str, name: str, kind: type[T]) -> T:
         raise DocumentError(f"{name}: {_with_entry(str(error), table)}") from error
 
 
+def first_twice(names: Iterable[str]) -> str | None:
+    """Return the first of *names* that occurs a second time, or None."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
 _ENTRY = re.compile(r"\$\.(\w+)\[(\d+)\]")
 
 

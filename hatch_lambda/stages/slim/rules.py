@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
 
-from hatch_lambda.core.codec import load
+from hatch_lambda.core.codec import first_twice, load
 from hatch_lambda.core.model import Stage
 from hatch_lambda.core.source.files import begins_with
 from hatch_lambda.errors import ConfigurationError
@@ -151,9 +150,9 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True):
     rule: tuple[Rule, ...]
 
     def __post_init__(self) -> None:
-        """Refuse two rules of one name."""
-        if twice := [name for name, count in Counter(rule.name for rule in self.rule).items() if count > 1]:
-            raise ValueError(f"two rules have the name {twice[0]!r}")
+        """Refuse two rules of one name; raises ValueError."""
+        if twice := first_twice(rule.name for rule in self.rule):
+            raise ValueError(f"two rules have the name {twice!r}")
 
 
 @cache

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from hatch_lambda.core.codec import load
+from hatch_lambda.core.codec import first_twice, load
 from hatch_lambda.core.source.calls import Calls, Request, requests
 from hatch_lambda.errors import ConfigurationError
 
@@ -25,27 +25,57 @@ Choice = str | tuple[str, ...]
 """The names to keep, or ``"auto"``."""
 
 
-class Library(Struct, frozen=True, kw_only=True):
-    """A library with data for each of many names."""
+class Library(Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True, rename="kebab"):
+    """A library with data for each of many names: an entry of ``services.toml``, which describes the keys."""
 
-    name: str
-    distribution: str
-    what: str
-    items: tuple[tuple[str, str], ...]
-    """What is before and after a name in the paths of its files."""
+    name: Annotated[str, Meta(min_length=1)]
+    distribution: Annotated[str, Meta(min_length=1)]
+    what: Annotated[str, Meta(min_length=1)]
+    items: Annotated[tuple[Annotated[str, Meta(pattern=r"\A[^{}]+\{\}[^{}]+\Z")], ...], Meta(min_length=1)]
     always: frozenset[str]
-    parents: str | None
-    takes_along: tuple[tuple[str, tuple[str, ...]], ...]
-    own: frozenset[str]
-    calls: Calls | None
-    """How code asks for a name, where it can be found."""
-    aliases: tuple[tuple[str, str], ...]
+    parents: Annotated[str, Meta(min_length=1)] | None = None
+    takes_along: dict[str, tuple[str, ...]] = {}
+    own: frozenset[str] = frozenset()
+    mentions: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    in_each_file: bool = False
+    functions: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    receivers: tuple[str, ...] = ()
+    aliases: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        """Check that how code asks is described as a whole, or not at all; raises ValueError."""
+        calls = (self.mentions, self.modules, self.functions, self.parameters, self.receivers)
+        if any(calls) and not all(calls):
+            raise ValueError("`mentions`, `modules`, `functions`, `parameters` and `receivers` need one another")
+        if not all(calls) and (self.in_each_file or self.aliases):
+            raise ValueError("`in-each-file` and `aliases` need `functions`")
+
+    @cached_property
+    def calls(self) -> Calls | None:
+        """How code asks for a name; None where it cannot be found."""
+        if not self.functions:
+            return None
+        return Calls(
+            mentions=tuple(map(str.encode, self.mentions)),
+            modules=tuple(map(str.encode, self.modules)),
+            in_each_file=self.in_each_file,
+            functions=self.functions,
+            parameters=self.parameters,
+            receivers=self.receivers,
+        )
+
+    @cached_property
+    def _ends(self) -> tuple[tuple[str, str], ...]:
+        """What is before and after a name in the paths of its files."""
+        return tuple((before, after) for before, _, after in (text.partition("{}") for text in self.items))
 
     def item(self, file: File) -> str | None:
         """Return the name that *file* belongs to, or None."""
         if file.project:
             return None
-        for before, after in self.items:
+        for before, after in self._ends:
             if file.path.startswith(before):
                 rest = file.path[len(before) :]
                 name, found, tail = rest.partition(after)
@@ -55,7 +85,7 @@ class Library(Struct, frozen=True, kw_only=True):
 
     def known_as(self, name: str) -> str:
         """Return the name that the data has for *name*."""
-        return dict(self.aliases).get(name, name)
+        return self.aliases.get(name, name)
 
     def with_others(self, names: Iterable[str]) -> frozenset[str]:
         """Return *names*, those that always stay, and those that they need."""
@@ -64,7 +94,7 @@ class Library(Struct, frozen=True, kw_only=True):
         while pending:
             name = pending.pop()
             found.add(name)
-            needed = {other for glob, others in self.takes_along if fnmatchcase(name, glob) for other in others}
+            needed = {other for glob, others in self.takes_along.items() if fnmatchcase(name, glob) for other in others}
             if self.parents and self.parents in name:
                 needed.add(name.rpartition(self.parents)[0])
             pending |= needed - found
@@ -103,35 +133,21 @@ class Selection(Struct, frozen=True, kw_only=True):
         return False, f"{setting} does not name it" if self.choice != "auto" else "no code asks for it"
 
 
+class Libraries(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of ``services.toml``."""
+
+    library: tuple[Library, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse two libraries of one name; raises ValueError."""
+        if twice := first_twice(library.name for library in self.library):
+            raise ValueError(f"two libraries have the name {twice!r}")
+
+
 @cache
 def libraries() -> dict[str, Library]:
     """Return the libraries by the keys of ``[tool.lambda-slim.data]``."""
-    return {entry["name"]: _library(entry) for entry in load("stages/slim/services.toml", dict[str, Any])["library"]}
-
-
-def _library(entry: dict[str, Any]) -> Library:
-    calls = None
-    if "functions" in entry:
-        calls = Calls(
-            mentions=tuple(word.encode() for word in entry["mentions"]),
-            modules=tuple(word.encode() for word in entry["modules"]),
-            in_each_file=entry.get("in-each-file", False),
-            functions=tuple(entry["functions"]),
-            parameters=tuple(entry["parameters"]),
-            receivers=tuple(entry["receivers"]),
-        )
-    return Library(
-        name=entry["name"],
-        distribution=entry.get("distribution", entry["name"]),
-        what=entry["what"],
-        items=tuple((before, after) for before, _, after in (text.partition("{}") for text in entry["items"])),
-        always=frozenset(entry["always"]),
-        parents=entry.get("parents"),
-        takes_along=tuple((glob, tuple(names)) for glob, names in entry.get("takes-along", {}).items()),
-        own=frozenset(entry.get("own", ())),
-        calls=calls,
-        aliases=tuple(entry.get("aliases", {}).items()),
-    )
+    return {library.name: library for library in load("stages/slim/services.toml", Libraries).library}
 
 
 def select(data: Iterable[tuple[str, Choice]], kept: Collection[File], texts: Texts) -> Iterator[Selection]:
@@ -174,5 +190,5 @@ def _check_names(library: Library, choice: tuple[str, ...], installed: Collectio
             problems.append(f"{where} has no {library.what} {name!r}{meant}")
     if problems:
         raise ConfigurationError(
-            "\n".join(problems), hint=f"names are those of the {library.what}s in {library.items[0][0]}"
+            "\n".join(problems), hint=f"names are those of the {library.what}s in {library.items[0].partition('{}')[0]}"
         )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+import tomli_w
 
 from hatch_lambda.config.settings import SlimSettings
+from hatch_lambda.core.codec import DocumentError, from_toml
 from hatch_lambda.core.model import Tree
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.stages.slim.findings import check_decisions, check_requests
 from hatch_lambda.stages.slim.plan import plan
 from hatch_lambda.stages.slim.project_digest import influence
+from hatch_lambda.stages.slim.service_data import Libraries
 
 SERVICES = ("s3", "ec2", "dynamodb", "sagemaker-runtime", "sts", "sso", "sso-oidc", "signin")
 ALWAYS = {"sts", "sso", "sso-oidc", "signin"}
@@ -121,3 +124,48 @@ def test_the_kept_part_depends_on_what_the_project_asks_for(tmp_path, before, af
         for name, code in (("a", before), ("b", after))
     ]
     assert (digests[0] == digests[1]) is same
+
+
+SOUND = {"name": "sound", "distribution": "sounds", "what": "tone", "items": ["sound/{}.dat"], "always": ["a"]}
+ASKING = {"mentions": ["sound"], "modules": ["sound"], "parameters": ["name"], "receivers": ["player"]}
+
+
+@pytest.mark.parametrize(
+    ("slip", "what"),
+    [
+        ({"item": ["a/{}"]}, "unknown field `item`"),
+        ({"in_each_file": True}, "unknown field `in_each_file`"),
+        ({"items": []}, "length >= 1"),
+        ({"items": ["sound/*.dat"]}, "matching regex"),
+        ({"items": ["{}.dat"]}, "matching regex"),
+        ({"always": "a"}, "Expected `array`, got `str`"),
+        ({"takes-along": {"b": "a"}}, "Expected `array`, got `str`"),
+        ({"aliases": ["b"]}, "Expected `object`, got `array`"),
+        ({"functions": ["play"]}, "need one another"),
+        (ASKING, "need one another"),
+        ({"in-each-file": True}, "`in-each-file` and `aliases` need `functions`"),
+        ({"aliases": {"b": "a"}}, "`in-each-file` and `aliases` need `functions`"),
+    ],
+)
+def test_a_slip_in_a_library_is_an_error_that_names_the_file_and_the_library(slip, what):
+    """Whoever adds a library changes one place, and learns of a mistake there."""
+    text = tomli_w.dumps({"library": [{**SOUND, "name": "first"}, {**SOUND, **slip}]})
+    with pytest.raises(DocumentError) as caught:
+        from_toml(text, "services.toml", Libraries)
+    message = str(caught.value)
+    assert message.startswith("services.toml: ")
+    assert what in message
+    assert '[[library]] "sound"' in message
+
+
+def test_a_library_is_added_by_an_entry_alone():
+    entry = {**SOUND, **ASKING, "functions": ["play"], "aliases": {"do": "c"}, "in-each-file": True}
+    (library,) = from_toml(tomli_w.dumps({"library": [entry]}), "services.toml", Libraries).library
+    assert library.calls is not None
+    assert library.calls.mentions == (b"sound",)
+    assert library.known_as("do") == "c"
+
+
+def test_two_libraries_have_two_names():
+    with pytest.raises(DocumentError, match=r"services.toml: two libraries have the name 'sound'"):
+        from_toml(tomli_w.dumps({"library": [SOUND, SOUND]}), "services.toml", Libraries)
