@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import date  # noqa: TC003 - a field of a Struct
 from enum import StrEnum
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from hatch_lambda.core.codec import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from datetime import date
 
     from packaging.markers import Environment
     from packaging.specifiers import SpecifierSet
@@ -49,15 +50,45 @@ class Architecture(StrEnum):
         return "aarch64" if self is Architecture.ARM64 else "x86_64"
 
 
-class Runtime(Struct, frozen=True, kw_only=True):
-    """A Lambda runtime, as ``runtimes.toml`` describes it."""
+class System(Struct, frozen=True, forbid_unknown_fields=True):
+    """The Amazon Linux below some runtimes, as ``runtimes.toml`` describes it."""
 
     name: str
-    python: str
+    versions: dict[str, tuple[int, ...]]
+    """The highest version of each family of symbols."""
+
+    def __post_init__(self) -> None:
+        """Check that wheels can be chosen by its glibc; raises ValueError."""
+        if len(self.versions.get("GLIBC", ())) != len(("major", "minor")):
+            raise ValueError("`versions` needs `GLIBC`, of two numbers")
+
+
+class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """A Lambda runtime, as ``runtimes.toml`` describes it."""
+
+    name: Annotated[str, Meta(pattern=r"\Apython3\.\d+\Z")]
+    python: Annotated[str, Meta(pattern=r"\A3\.\d+\.\d+\Z")]
     """A recent patch release of its interpreter, for ``python_full_version`` in markers."""
+    bytecode_magic: Annotated[int, Meta(ge=0, le=0xFFFF)]
+    """The first two bytes of its bytecode, as a little-endian number."""
     amazon_linux: str
-    glibc: tuple[int, int]
     end_of_support: date
+
+    def __post_init__(self) -> None:
+        """Check that its name is that of its interpreter; raises ValueError."""
+        if self.python.rpartition(".")[0] != self.version:
+            raise ValueError(f"`python` is {self.python}, which is not {self.name}")
+
+    @property
+    def system(self) -> System:
+        """What it runs on."""
+        return next(system for system in _known().system if system.name == self.amazon_linux)
+
+    @property
+    def glibc(self) -> tuple[int, int]:
+        """The version of its C library."""
+        major, minor = self.system.versions["GLIBC"]
+        return major, minor
 
     @property
     def python_version(self) -> tuple[int, int]:
@@ -71,19 +102,32 @@ class Runtime(Struct, frozen=True, kw_only=True):
         return self.name.removeprefix("python")
 
 
+class Runtimes(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of ``runtimes.toml``."""
+
+    runtime: tuple[Runtime, ...]
+    system: tuple[System, ...]
+
+    def __post_init__(self) -> None:
+        """Check what entries need of one another; raises ValueError."""
+        systems = {system.name for system in self.system}
+        for runtime in self.runtime:
+            if runtime.amazon_linux not in systems:
+                raise ValueError(f"{runtime.name}: no [[system]] has the name {runtime.amazon_linux!r}")
+        for before, runtime in pairwise(self.runtime):
+            if runtime.python_version <= before.python_version:
+                raise ValueError(f"{runtime.name} stands after {before.name}, which is not older")
+
+
+@cache
+def _known() -> Runtimes:
+    return load("config/runtimes.toml", Runtimes)
+
+
 @cache
 def runtimes() -> dict[str, Runtime]:
     """Return every known runtime by name, oldest first."""
-    return {
-        entry["name"]: Runtime(
-            name=entry["name"],
-            python=entry["python"],
-            amazon_linux=entry["amazon-linux"],
-            glibc=_version_pair(entry["glibc"]),
-            end_of_support=entry["end-of-support"],
-        )
-        for entry in load("config/runtimes.toml", dict[str, Any])["runtime"]
-    }
+    return {runtime.name: runtime for runtime in _known().runtime}
 
 
 def highest_runtime(requires_python: SpecifierSet | None) -> Runtime | None:
@@ -142,11 +186,6 @@ class Target(Struct, frozen=True, kw_only=True, dict=True):
             if minor in legacy:
                 yield f"{legacy[minor]}_{machine}"
         yield f"linux_{machine}"
-
-
-def _version_pair(text: str) -> tuple[int, int]:
-    major, minor = text.split(".")
-    return int(major), int(minor)
 
 
 _GLIBC = re.compile(r"(?:many)?linux(?:1|2010|2014|_2_\d+)?_(x86_64|aarch64)")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
+from functools import cache
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
+from hatch_lambda.core.codec import load
 from hatch_lambda.core.elf.linkage import family
 from hatch_lambda.core.model import Finding, Severity
-from hatch_lambda.inspect.audit.subject import platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,13 +63,14 @@ def _imported(objects: Iterable[Object]) -> set[str]:
 
 
 def _check_versions(found: Object, link: Linkage, subject: Subject, libraries: _Libraries) -> Iterator[Finding]:
-    unnumbered = platform()["unnumbered"]
+    if subject.runtime is None:
+        return
+    unnumbered = _system_libraries().unnumbered
     for library, version in link.versions:
         name, number = family(unnumbered.get(version, version))
-        most = subject.system.get(name)
+        most = subject.runtime.system.versions.get(name)
         if most is None or number <= most or libraries.in_package(found.path, link, library):
             continue
-        assert subject.runtime is not None
         yield _finding(
             "HL102",
             Severity.ERROR,
@@ -125,13 +129,25 @@ def _check_segments(found: Object, link: Linkage, subject: Subject) -> Iterator[
         yield _finding("HL107", Severity.NOTE, found, "asks for an executable stack, which newer systems refuse")
 
 
+class _SystemLibraries(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of ``amazon_linux.toml``."""
+
+    certain: frozenset[str]
+    missing: frozenset[str]
+    unnumbered: dict[str, str]
+
+
+@cache
+def _system_libraries() -> _SystemLibraries:
+    return load("inspect/audit/amazon_linux.toml", _SystemLibraries)
+
+
 class _Libraries:
     """Where a library can be found."""
 
     def __init__(self, subject: Subject) -> None:
-        data = platform()["libraries"]
-        self.certain = frozenset(data["certain"])
-        self.missing = frozenset(data["missing"])
+        self.certain = _system_libraries().certain
+        self.missing = _system_libraries().missing
         self._paths = subject.paths | {path for path in subject.elsewhere if path.startswith("lib/")}
         self._named: dict[str, str] = {}
         for path in sorted((*subject.paths, *subject.elsewhere), reverse=True):

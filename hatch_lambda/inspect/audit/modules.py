@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from hatch_lambda.core.model import Finding, Severity
-from hatch_lambda.inspect.audit.subject import platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,12 +114,11 @@ def check_bytecode(subject: Subject) -> Iterator[Finding]:
     """Find bytecode of another version, and such as the target compiles again at every cold start."""
     if subject.runtime is None:
         return
-    major, minor = subject.runtime.python_version
-    magic = platform()["bytecode"].get(f"{major}.{minor}")
+    tag = "{}{}".format(*subject.runtime.python_version)
     dated: list[Bytecode] = []
     for found in subject.facts.bytecode:
         cached = _CACHED.fullmatch(found.path)
-        fits = magic is None or found.magic == magic
+        fits = found.magic == subject.runtime.bytecode_magic
         if cached is None:
             if not fits and f"{found.path[:-1]}" not in subject.paths:
                 yield Finding(
@@ -131,7 +129,7 @@ def check_bytecode(subject: Subject) -> Iterator[Finding]:
                     hint="compile it with that version, or ship the source",
                 )
             continue
-        if cached[3] != "cpython" or cached[4] != f"{major}{minor}":
+        if cached[3] != "cpython" or cached[4] != tag:
             yield _useless(found, f"is never read by {subject.runtime.name}: its name is of another version")
         elif not fits:
             yield _useless(found, f"is not of {subject.runtime.name}, which compiles its source at every cold start")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from hatch_lambda.core.codec import load
 from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.errors import VerificationError
 from hatch_lambda.inspect.audit.facts import Facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hatch_lambda.config.target import Architecture, Runtime
     from hatch_lambda.core.model import Tree
@@ -82,24 +81,8 @@ class Subject(Struct, frozen=True, kw_only=True, dict=True):
         match = _SITE.match(path) if self.is_layer else None
         return path[match.end() :] if match else path
 
-    @cached_property
-    def system(self) -> Mapping[str, tuple[int, ...]]:
-        """The highest version of each family of symbols that the runtime's system has."""
-        if self.runtime is None:
-            return {}
-        versions = next(
-            entry["versions"] for entry in platform()["system"] if entry["name"] == self.runtime.amazon_linux
-        )
-        return {family: tuple(map(int, version.split("."))) for family, version in versions.items()}
-
 
 _IN_LAYERS = frozenset({"python", "lib", "bin", "share", "include", "etc", "licenses"})
-
-
-@cache
-def platform() -> dict[str, Any]:
-    """Return ``amazon_linux.toml``."""
-    return load("config/amazon_linux.toml", dict[str, Any])
 
 
 MOST_LAYERS = 5

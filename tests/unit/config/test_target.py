@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
+import tomli_w
 from packaging.markers import Marker, default_environment
 from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
-from packaging.version import Version
 
-from hatch_lambda.config.target import Architecture, Target, highest_runtime, runtimes
+from hatch_lambda.config.target import Architecture, Runtimes, Target, highest_runtime, runtimes
+from hatch_lambda.core.codec import DocumentError, from_toml
 
 TARGETS = [
     Target(runtime=runtime, architecture=architecture)
@@ -116,12 +119,62 @@ def test_the_highest_runtime_that_is_allowed_is_taken(requires_python, runtime):
 
 def test_the_data_is_sorted_and_complete():
     known = list(runtimes().values())
-    assert [runtime.python_version for runtime in known] == sorted({runtime.python_version for runtime in known})
     assert [runtime.end_of_support for runtime in known] == sorted(runtime.end_of_support for runtime in known)
     for name, runtime in runtimes().items():
         assert name == runtime.name == "python{}.{}".format(*runtime.python_version)
-        assert len(Version(runtime.python).release) == 3
         assert runtime.glibc == {"Amazon Linux 2": (2, 26), "Amazon Linux 2023": (2, 34)}[runtime.amazon_linux]
+
+
+RUNTIME = {
+    "name": "python3.13",
+    "python": "3.13.1",
+    "bytecode-magic": 3571,
+    "amazon-linux": "Amazon Linux 2023",
+    "end-of-support": dt.date(2029, 6, 30),
+}
+NEXT = {**RUNTIME, "name": "python3.14", "python": "3.14.1"}
+SYSTEM = {"name": "Amazon Linux 2023", "versions": {"GLIBC": [2, 34]}}
+
+
+def decode(*entries, system=SYSTEM):
+    return from_toml(tomli_w.dumps({"runtime": entries, "system": [system]}), "runtimes.toml", Runtimes)
+
+
+@pytest.mark.parametrize(
+    ("slip", "what"),
+    [
+        ({"glibc": "2.34"}, "unknown field `glibc`"),
+        ({"end_of_support": dt.date(2029, 6, 30)}, "unknown field `end_of_support`"),
+        ({"end-of-support": "soon"}, "Invalid RFC3339"),
+        ({"python": "3.14"}, "matching regex"),
+        ({"python": "3.13.1"}, "`python` is 3.13.1, which is not python3.14"),
+        ({"bytecode-magic": 70_000}, "<= 65535"),
+    ],
+)
+def test_a_slip_in_a_runtime_is_an_error_that_names_the_file_and_the_runtime(slip, what):
+    """Whoever adds a runtime changes one place, and learns of a mistake there."""
+    with pytest.raises(DocumentError) as caught:
+        decode(RUNTIME, {**NEXT, **slip})
+    message = str(caught.value)
+    assert message.startswith("runtimes.toml: ")
+    assert what in message
+    assert '[[runtime]] "python3.14"' in message
+
+
+def test_a_runtime_without_a_key_is_an_error_that_names_the_key():
+    for key in NEXT:
+        with pytest.raises(DocumentError, match=f"missing required field `{key}`"):
+            decode(RUNTIME, {name: value for name, value in NEXT.items() if name != key})
+
+
+def test_runtimes_stand_oldest_first_on_a_system_that_is_there():
+    assert [runtime.name for runtime in decode(RUNTIME, NEXT).runtime] == ["python3.13", "python3.14"]
+    with pytest.raises(DocumentError, match=r"python3.13 stands after python3.14, which is not older"):
+        decode(NEXT, RUNTIME)
+    with pytest.raises(DocumentError, match=r"python3.14: no \[\[system\]\] has the name 'Amazon Linux 2025'"):
+        decode(RUNTIME, {**NEXT, "amazon-linux": "Amazon Linux 2025"})
+    with pytest.raises(DocumentError, match=r"needs `GLIBC`, of two numbers - at `.* \"Amazon Linux 2023\"`"):
+        decode(RUNTIME, system={**SYSTEM, "versions": {"GLIBC": [2]}})
 
 
 def test_an_architecture_has_the_names_of_aws_and_of_elf():

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda.config.target import runtimes
-from hatch_lambda.core.codec import load
 from hatch_lambda.inspect.audit.linking import check_linking
-from hatch_lambda.inspect.audit.subject import platform
 
 MODULE = "pkg/fast.cpython-313-x86_64-linux-gnu.so"
 
@@ -18,15 +15,6 @@ def told(findings):
 
 def messages(subject):
     return [finding.message for finding in check_linking(subject)]
-
-
-def test_every_system_has_the_glibc_that_the_runtimes_are_said_to_have():
-    """Two tables that disagree would accept a wheel and refuse what is in it."""
-    glibc = {entry["name"]: entry["versions"]["GLIBC"] for entry in platform()["system"]}
-    assert {runtime.amazon_linux: ".".join(map(str, runtime.glibc)) for runtime in runtimes().values()} == glibc
-    assert {".".join(map(str, runtime.python_version)) for runtime in runtimes().values()} == set(
-        load("config/amazon_linux.toml", dict)["bytecode"]
-    )
 
 
 def test_what_manylinux_promises_is_no_finding(linked):
