@@ -17,7 +17,6 @@ from hatch_lambda.core.elf.linkage import linkage
 from hatch_lambda.core.elf.tables import Unstrippable, read
 from hatch_lambda.core.model import File, Finding, Tree
 from hatch_lambda.core.source import imports as names
-from hatch_lambda.core.source import imports as sources
 from hatch_lambda.core.source.calls import Bindings, Evaluator, tokenize
 from hatch_lambda.errors import HatchLambdaError
 from hatch_lambda.inspect.audit.facts import collect
@@ -44,9 +43,9 @@ READERS = {
     "quoted": lambda text: list(names.quoted(text, WORDS)),
     "dotted": lambda text: list(names.dotted(text, ["pkg", "lib"])),
     "file names": lambda text: list(names.file_names(text, SUFFIXES)),
-    "imported": lambda text: list(sources.imported(text)),
-    "named": lambda text: list(sources.named(text)),
-    "asked": lambda text: list(sources.asked(b"import importlib\n" + text)),
+    "imports by name": lambda text: list(names.imports_by_name(text)),
+    "every quoted name": lambda text: list(names.quoted(text)),
+    "metadata uses": lambda text: list(names.metadata_uses(b"import importlib\n" + text)),
     "tokens": tokenize,
     "values": read_values,
 }

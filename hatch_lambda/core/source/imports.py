@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
 
 _IMPORT = re.compile(rb"import(?=[\s\\(*])")
+_AS = rb"[\w.]++(?:[ \t]++as[ \t]++\w++)?"
+_SIMPLE = re.compile(
+    rb"[ \t]*+(?:from[ \t]++(?P<module>[\w.]++)[ \t]++)?import[ \t]++"
+    rb"(?P<names>" + _AS + rb"(?:[ \t]*+,[ \t]*+" + _AS + rb")*+)[ \t\r]*+(?:#[^\n]*+)?"
+)
+"""A line that is an import and nothing else: ``from .a import b as c, d  # why``."""
 _CLAUSE_BEFORE = re.compile(rb"[\w\x80-\xff.\s]*+")
 _FROM_REVERSED = re.compile(rb"(?<=[\s.])morf(?![\w.])")
 _PLAIN_REVERSED = re.compile(rb"\s*+(?:[^\w.\s]|\Z)")
@@ -25,23 +31,17 @@ _BARE = re.compile(rb"((?:[^\n;#\\i]++|\\\r?\n|\\|" + _NEXT + rb")*+)")
 _NAME = re.compile(rb"[\w\x80-\xff.:/-]*")
 _DOTTED = re.compile(rb"[\w\x80-\xff.]*")
 _FILE_NAME = re.compile(rb"[\w\x80-\xff.+-]*")
+_QUOTED = re.compile(rb"(?<=['\"])[A-Za-z_][\w.]*")
 _EXAMPLE = re.compile(rb"[ \t]*(?:>>>|\.\.\.)")
 _QUOTES = (b"'", b'"')
 _OPENINGS = (*_QUOTES, b"}")
+_ENDS = (*_QUOTES, b"+")
 _PLACEHOLDERS = (b"{", b"%")
 _COMPUTED = (b"}", b"*", b"%")
 _LONGEST_CLAUSE = 1000
 """Bytes before ``import`` that may name the module: longer ones are none."""
 _LONGEST = 200
 """Bytes to either side of a word that may belong to its name: longer names are no modules."""
-
-
-class Import(Struct, frozen=True):
-    """One import of a module, or of names from it."""
-
-    module: str
-    """As written: with the leading dots of a relative import."""
-    names: tuple[str, ...] = ()
 
 
 class Quoted(Struct, frozen=True):
@@ -51,17 +51,31 @@ class Quoted(Struct, frozen=True):
     open_ended: bool
     """Whether the program goes on to append something: ``f"pkg.tests.{name}"``, ``"pkg.tests." + name``."""
 
+    @property
+    def module(self) -> str:
+        """The dotted name that it begins with: ``a.b`` in ``"a.b:run"`` and in ``"a.b/c"``."""
+        end = next((place for place, character in enumerate(self.text) if character in ":/-"), None)
+        return self.text[:end].rstrip(".")
 
-def imports(text: bytes, words: Words | None = None) -> Iterator[Import]:
-    """Find the imports of *text*, wherever they stand.
 
-    With *words*, those on one line that contain none of them are passed over: most imports, quickly.
+def imports(text: bytes, words: Words | None = None) -> Iterator[str]:
+    """Find what the imports of *text* may load, wherever they stand, in time that grows with its length alone.
+
+    That is ``a.b.c`` for ``from a.b import c``, ``.b.*`` for ``from .b import *``, and ``a.b`` for ``import a.b``.
+    With *words*, imports on one line that contain none of them are passed over: most imports, quickly.
     """
     lines = _Lines(text)
     read = 0
     for match in _IMPORT.finditer(text):
         position = match.start()
-        if position < read or (words is not None and lines.lacks(position, words)) or lines.is_skipped(position):
+        if position < read or (words is not None and lines.lacks(position, words)):
+            continue
+        if (simple := lines.simple(position)) is not None:
+            read = simple.end()
+            names = [part.split(None, 1)[0] for part in simple["names"].split(b",")]
+            yield from _targets(simple["module"], names)
+            continue
+        if lines.is_skipped(position):
             continue
         before = _CONTINUED.sub(b" ", text[max(lines.logical_start(position), position - _LONGEST_CLAUSE) : position])
         reverse = before[::-1]
@@ -70,22 +84,31 @@ def imports(text: bytes, words: Words | None = None) -> Iterator[Import]:
         if found is None and not _PLAIN_REVERSED.match(reverse):
             continue
         names, read = _names(text, match.end())
-        if found is not None:
-            module = b"".join(reverse[: found.start()][::-1].split()).decode(errors="replace")
-            yield Import(module, tuple(names))
-        else:
-            yield from map(Import, names)
+        module = None if found is None else b"".join(reverse[: found.start()][::-1].split())
+        yield from _targets(module, names)
+
+
+def _targets(module: bytes | None, names: list[bytes]) -> Iterator[str]:
+    """Yield what ``from module import names`` may load, or ``import names`` where *module* is None."""
+    if module is None:
+        start = b""
+    elif not names:
+        yield module.decode(errors="replace")
+    else:
+        start = module if module.endswith(b".") else module + b"."
+    for name in names:
+        yield (start + name).decode(errors="replace")
 
 
 class _Lines:
     """What there is to know of the lines of a text, found out once for each: a line may have a thousand imports."""
 
-    __slots__ = ("_known", "_lacks", "_logical", "_skipped", "_start", "_stop", "_text")
+    __slots__ = ("_known", "_lacks", "_logical", "_skipped", "_start", "_stop", "_text", "_tried")
 
     def __init__(self, text: bytes) -> None:
         self._text = text
         self._start, self._stop = 0, -1
-        self._known = self._logical = -1
+        self._known = self._logical = self._tried = -1
         self._lacks: bool | None = None
         self._skipped: bool | None = None
 
@@ -106,6 +129,14 @@ class _Lines:
             is_alone = b"(" not in line and b"\\" not in line and not self._is_continued(start)
             self._lacks = is_alone and not words.search(line)
         return self._lacks
+
+    def simple(self, position: int) -> re.Match[bytes] | None:
+        """Match the line if it is one import and nothing else, as most are; tried at the line's first import only."""
+        start = self._go(position)
+        if start == self._tried:
+            return None
+        self._tried = start
+        return None if self._is_continued(start) else _SIMPLE.fullmatch(self._text, start, self._stop)
 
     def logical_start(self, position: int) -> int:
         """Return where the line of *position* begins, or the first of those that it continues."""
@@ -137,7 +168,7 @@ class _Lines:
         return self._text.endswith((b"\\\n", b"\\\r\n"), 0, start)
 
 
-def _names(text: bytes, position: int) -> tuple[list[str], int]:
+def _names(text: bytes, position: int) -> tuple[list[bytes], int]:
     """Return the names that an import lists from *position* on, and where its clause ends."""
     match = _BRACKETED.match(text, position)
     if match is not None:
@@ -147,13 +178,13 @@ def _names(text: bytes, position: int) -> tuple[list[str], int]:
         assert match is not None  # as it takes nothing, too
         clause = match[1]
     parts = (part.split() for part in _CONTINUED.sub(b" ", clause).split(b","))
-    return [words[0].strip(b"'\")").decode(errors="replace") for words in parts if words], match.end()
+    return [words[0].strip(b"'\")") for words in parts if words], match.end()
 
 
-def quoted(text: bytes, words: Words) -> Iterator[Quoted]:
-    """Find the names in strings of *text* that contain one of *words*."""
+def quoted(text: bytes, words: Words | None = None) -> Iterator[Quoted]:
+    """Find the names in strings of *text*; with *words*, those that contain one of them."""
     lines = _Lines(text)
-    for match in words.finditer(text):
+    for match in words.finditer(text) if words is not None else _QUOTED.finditer(text):
         start, end = _extent(text, match.span(), _NAME)
         opening = text[start - 1 : start] if start else b""
         closing = text[end : end + 1]
@@ -163,7 +194,7 @@ def quoted(text: bytes, words: Words) -> Iterator[Quoted]:
             continue
         name = text[start:end].decode(errors="replace")
         open_ended = closing in _PLACEHOLDERS or (name.endswith(".") and closing in _QUOTES)
-        if open_ended or closing in _QUOTES or "." in name:
+        if open_ended or closing in _ENDS or "." in name:
             yield Quoted(name, open_ended)
 
 
@@ -253,9 +284,6 @@ def suffix_pattern(suffixes: Iterable[str]) -> re.Pattern[bytes]:
     return re.compile(rb"\.(?:" + alternatives + rb")(?=['\"])")
 
 
-_IMPORT_WORD = re.compile(rb"import[ \t(*\\]")
-_FROM_CLAUSE = re.compile(rb"[ \t]*(?:\S.*[:;][ \t]*)?from[ \t]+([\w.]+)[ \t]+import[ \t]*\(?([^#;]*)")
-_IMPORT_CLAUSE = re.compile(rb"[ \t]*(?:\S.*[:;][ \t]*)?import[ \t]+([\w., \t]+)")
 _BY_NAME = tuple(
     (word, re.compile(loader + rb"\(\s*['\"]([A-Za-z_][\w.]*)"))
     for word, loader in (
@@ -267,10 +295,9 @@ _BY_NAME = tuple(
 
 An expression that begins with a word is found many times faster than a choice among words.
 """
-_QUOTED = re.compile(rb"['\"]([A-Za-z_][\w.]*)(?=['\"+:./])")
-_ASKERS = (b"version", b"metadata", b"distribution", b"requires", b"get_distribution", b"require")
-_ASKS = re.compile(
-    rb"\((?:" + b"|".join(rb"(?<=\b%s\()" % name for name in _ASKERS) + rb")"
+_METADATA_FUNCTIONS = (b"version", b"metadata", b"distribution", b"requires", b"get_distribution", b"require")
+_METADATA_USE = re.compile(
+    rb"\((?:" + b"|".join(rb"(?<=\b%s\()" % name for name in _METADATA_FUNCTIONS) + rb")"
     rb"\s*(?:['\"]([A-Za-z0-9][\w.-]*)|(__name__|__package__)\b)"
 )
 _DEFINES = re.compile(rb"\bdef \w+$")
@@ -279,53 +306,22 @@ _NO_STATEMENT = (b"#", b">>>", b"...")
 _GUARDS = (b"try:", b"with suppress", b"with contextlib.suppress")
 
 
-def imported(text: bytes) -> Iterator[str]:
-    """Yield the absolute names of modules, or of names in modules, that *text* imports, some more than once."""
-    end = 0
-    for match in _IMPORT_WORD.finditer(text):
-        if match.start() < end:  # the line was read
-            continue
-        start = text.rfind(b"\n", 0, match.start()) + 1
-        end = text.find(b"\n", match.end())
-        end = end if end >= 0 else len(text)
-        line = text[start:end]
-        if found := _FROM_CLAUSE.match(line):
-            yield from _from_clause(found[1].decode("utf-8", "replace"), found[2])
-        elif found := _IMPORT_CLAUSE.match(line):
-            for part in found[1].split(b","):
-                if words := part.split():
-                    yield words[0].decode("utf-8", "replace")
+def imports_by_name(text: bytes) -> Iterator[str]:
+    """Find the modules that calls in *text* import by their names: ``import_module("a.b")``."""
     for word, loader in _BY_NAME:
         for match in loader.finditer(text) if word in text else ():
-            yield match[1].decode("utf-8", "replace")
+            yield match[1].decode(errors="replace")
 
 
-def _from_clause(module: str, clause: bytes) -> Iterator[str]:
-    """Yield what ``from module import clause`` names: the module alone where the names are on other lines."""
-    if module.startswith("."):
-        return
-    names = [part.split()[0] for part in clause.replace(b")", b"").split(b",") if part.split()]
-    if not names or b"*" in names or b"\\" in names:
-        yield module
-    else:
-        yield from (f"{module}.{name.decode('utf-8', 'replace')}" for name in names)
-
-
-def named(text: bytes) -> Iterator[str]:
-    """Yield what stands in strings of *text* and may be the name of a module."""
-    for match in _QUOTED.finditer(text):
-        yield match[1].decode("utf-8", "replace").rstrip(".")
-
-
-def asked(text: bytes) -> Iterator[str]:
+def metadata_uses(text: bytes) -> Iterator[str]:
     """Yield the distributions whose metadata *text* asks for without being ready to do without it.
 
-    Nothing stands for the module's own (``__name__``). An ask in a ``try`` is somebody's who thought of that.
+    Nothing stands for the module's own (``__name__``). One in a ``try`` is somebody's who thought of that.
     """
     if b"importlib" not in text and b"pkg_resources" not in text:
         return
     blocks = _Blocks(text)
-    for match in _ASKS.finditer(text):
+    for match in _METADATA_USE.finditer(text):
         before = text[max(blocks.start(match.start()), match.start() - _LONGEST_DEFINITION) : match.start()]
         if blocks.is_skipped or _DEFINES.search(before) or blocks.is_guarded:
             continue

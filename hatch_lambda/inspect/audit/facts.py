@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from msgspec import Struct, field
 
 from hatch_lambda.core.elf.linkage import MAGIC, Linkage, linkage
-from hatch_lambda.core.source.imports import asked, imported, named
+from hatch_lambda.core.source.imports import imports, imports_by_name, metadata_uses, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,10 +148,10 @@ class _Collector:
 
     def _add_source(self, file: File, text: bytes) -> None:
         modules = self._imports.setdefault(file.distribution or "", set())
-        modules.update(imported(text))
+        modules.update(name for name in (*imports(text), *imports_by_name(text)) if not name.startswith("."))
         if not file.distribution:
-            modules.update(named(text))
-        self._asks += (Ask(path=file.path, distribution=name) for name in asked(text))
+            modules.update(name.module for name in quoted(text))
+        self._asks += (Ask(path=file.path, distribution=name) for name in metadata_uses(text))
 
     def _add_metadata(self, file: File, name: str) -> None:
         if file.distribution is None:

@@ -180,18 +180,16 @@ class _Scan(Struct, dict=True):
     def _scan_source(self, file: File, text: bytes) -> None:
         reason = f"imported by {file.path}"
         inside = not self.candidate_words.isdisjoint(file.parts[:-1])
-        for item in imports(text, None if inside else self.words):
-            base = _absolute(item.module, file)
-            targets = [base] if not item.names else [_join(base, name) for name in item.names]
-            for target in targets:
-                found = list(self.index.resolve(target.removesuffix(".*")))
-                if target.endswith(".*"):
-                    found += self._starred(target.removesuffix(".*"))
-                if not found and self._may_be_below(target):
-                    found = list(self.index.resolve_below(target, file.distribution))
-                self._keep(found, reason)
-        for name in quoted(text, self.words):
-            self._reach_string(file, name)
+        for name in imports(text, None if inside else self.words):
+            target = _absolute(name, file)
+            found = list(self.index.resolve(target.removesuffix(".*")))
+            if target.endswith(".*"):
+                found += self._starred(target.removesuffix(".*"))
+            if not found and self._may_be_below(target):
+                found = list(self.index.resolve_below(target, file.distribution))
+            self._keep(found, reason)
+        for string in quoted(text, self.words):
+            self._reach_string(file, string)
 
     def _may_be_below(self, target: str) -> bool:
         parts = target.split(".")

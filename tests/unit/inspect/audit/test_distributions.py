@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_lambda.core.source.imports import asked, imported
+from hatch_lambda.core.source.imports import imports, imports_by_name, metadata_uses, quoted
 from hatch_lambda.inspect.audit.distributions import check_metadata, find_unused
 
 ASK = "from importlib.metadata import version\n"
@@ -32,7 +32,7 @@ ASK = "from importlib.metadata import version\n"
     ],
 )
 def test_asks_for_metadata_are_found_unless_they_are_guarded(text, names):
-    assert list(asked(text.encode())) == names
+    assert list(metadata_uses(text.encode())) == names
 
 
 @pytest.mark.parametrize(
@@ -40,17 +40,39 @@ def test_asks_for_metadata_are_found_unless_they_are_guarded(text, names):
     [
         ("import a, b.c as d\n", ["a", "b.c"]),
         ("from a.b import c, d as e  # x\n", ["a.b.c", "a.b.d"]),
-        ("from a import (\n  b,\n)\n", ["a"]),
+        ("from a import (\n  b,  # x\n  c as d,\n)\n", ["a.b", "a.c"]),
         ("from a import (b, c)\n", ["a.b", "a.c"]),
-        ("from a import *\nfrom . import b\nfrom .c import d\n", ["a"]),
-        ("if x: import a; import b\n", ["b"]),
+        ("from a import *\nfrom . import b\nfrom .c import d\n", ["a.*", ".b", ".c.d"]),
+        ("from .. import b\nfrom ..c import *\n", ["..b", "..c.*"]),
+        ("from a import b, \\\n  c\nimport d, \\\n  e\n", ["a.b", "a.c", "d", "e"]),
+        ("if x: import a; import b\n", ["a", "b"]),
         ("try: from a import b\n", ["a.b"]),
-        ("import_module('a.b')\n__import__('c')", ["a.b", "c"]),
+        ("import a  # from b import c\n", ["a"]),
+        ("import\ta\r\nfrom\tb\timport\tc\r\n", ["a", "b.c"]),
+        ("from importer import imports\nimport imports, b\n", ["importer.imports", "imports", "b"]),
         (">>> import a\n# import b\nimportant = 1\n", []),
     ],
 )
 def test_imports_are_found(text, names):
-    assert list(imported(text.encode())) == names
+    assert list(imports(text.encode())) == names
+
+
+def test_imports_by_name_are_found():
+    assert list(imports_by_name(b"import_module('a.b')\n__import__('c')")) == ["a.b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("INSTALLED = ['a.apps', \"b\"]", ["a.apps", "b"]),
+        ("run('a.b:main', 'c/d.py', 'e-f')", ["a.b", "c", "e"]),
+        ("f'a.b.{name}' + 'c.' + name", ["a.b", "c"]),
+        ("'''See a.b, and c'''\n>>> 'd'", []),
+        ("connect('postgresql+pg8000://')", ["postgresql"]),
+    ],
+)
+def test_names_in_strings_may_be_modules(text, names):
+    assert [found.module for found in quoted(text.encode())] == names
 
 
 FILES = {
@@ -123,4 +145,5 @@ def test_the_parts_of_a_namespace_package_are_told_apart(package):
     owners = {"a": "google/cloud/a", "b": "google/cloud/b"}
     files = {"google/cloud/a/__init__.py": "", "google/cloud/b/__init__.py": ""}
     assert unused(package, {"h.py": "from google.cloud import a\n", **files}, owners) == [("b", ())]
-    assert unused(package, {"h.py": "from google.cloud import (\n  a\n)\n", **files}, owners) == []
+    assert unused(package, {"h.py": "from google.cloud import (\n  a\n)\n", **files}, owners) == [("b", ())]
+    assert unused(package, {"h.py": "from google.cloud import *\n", **files}, owners) == []
