@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from hatch_lambda.core.elf.linkage import needed
+from hatch_lambda.core.elf.linkage import linkage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,12 +39,12 @@ def clusters(ingredients: Ingredients) -> list[frozenset[str]]:
         if ".so" in name:
             libraries[name].add(owner)
     inits: dict[str, bytes] = {}
-    wanted: list[tuple[str, frozenset[str]]] = []
+    wanted: list[tuple[str, tuple[str, ...]]] = []
     shared = shared_packages(owners)
     for packed in ingredients.dependency_entries():
         path, name = packed.entry.name, packed.entry.name.rpartition("/")[2]
         if name in libraries:
-            wanted.append((owners[path], needed(packed.content)))
+            wanted.append((owners[path], _needed(packed.content, name)))
         elif name in _INITS and path.rpartition("/")[0] in shared:
             inits[path] = packed.content
     inits |= {file.path: file.source.read_bytes() for file in ingredients.own if file.parts[-1] in _INITS}
@@ -64,6 +64,15 @@ def shared_packages(owners: Mapping[str, str]) -> dict[str, set[str]]:
                 groups[folder].add(owner)
             folder = folder.rpartition("/")[0]
     return {folder: group for folder, group in groups.items() if len(group) > 1}
+
+
+def _needed(content: bytes, name: str) -> tuple[str, ...]:
+    """Return the libraries that an object asks for: a damaged one, which nothing can load, for none."""
+    try:
+        found = linkage(memoryview(content), name)
+    except ValueError:
+        return ()
+    return found.needed if found is not None else ()
 
 
 def _is_open(folder: str, inits: Mapping[str, bytes]) -> bool:

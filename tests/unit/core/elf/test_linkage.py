@@ -68,3 +68,9 @@ def test_a_weak_version_may_be_missing(compiled, weak, left):
     for name in weak:
         struct.pack_into("<H", patched, places[name], WEAK)
     assert list(versions(bytes(patched))) == left
+
+
+@pytest.mark.parametrize("content", [b"", b"INPUT(libfoo.so.1)", b"!<arch>\n" * 20, b"NOPE\2\1" + bytes(100)])
+def test_what_is_no_object_asks_for_nothing(content):
+    """A linker's script has the name of a library, too."""
+    assert linkage(memoryview(content), "libfoo.so") is None
