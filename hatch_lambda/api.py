@@ -16,7 +16,7 @@ from hatch_lambda.config.decode import decode
 from hatch_lambda.config.functions import functions_of, one_of
 from hatch_lambda.config.project import Project
 from hatch_lambda.config.settings import Settings
-from hatch_lambda.config.target import Architecture, Told, runtimes
+from hatch_lambda.config.target import Architecture, TargetHint, guess_target, runtimes
 from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.files import workspace
 from hatch_lambda.core.model import Silent
@@ -255,11 +255,11 @@ def write_report(
     )
 
 
-def _expected(project: str | os.PathLike[str] | None, given: Mapping[str, Any]) -> tuple[Settings, Told]:
+def _expected(project: str | os.PathLike[str] | None, given: Mapping[str, Any]) -> tuple[Settings, TargetHint]:
     """Return the settings of *project* or the defaults, with those *given*, and what they say of the target."""
     chosen = Project.read(Path(project), given).settings if project is not None else decode({}, given)
     says_architecture = project is not None or given.get("architecture") is not None
-    return chosen, Told(
+    return chosen, TargetHint(
         runtime=chosen.target.runtime,
         architecture=chosen.target.architecture.value if says_architecture else None,
     )
@@ -375,18 +375,19 @@ def make_trial(  # noqa: PLR0913 - what a caller may want to say
 ) -> Trial:
     """Return what to run, from what the caller named, the package tells and the project's settings say."""
     from hatch_lambda.inspect.run.function import Function
-    from hatch_lambda.inspect.run.invoke import Trial, tell
+    from hatch_lambda.inspect.run.invoke import Trial
+    from hatch_lambda.stages.archive.read import entries
 
     path = Path(package)
     given = {name: value for name, value in settings.items() if value is not None}
     Project.read(Path(project), overrides(given))  # a slip in what is given is told as always
     chosen = Project.read(Path(project)).settings
-    told = tell(path)
+    hint = guess_target(path.name, paths=(entry.name for entry in entries(path)))
     environment = {**chosen.run.env, **(env or {})}
     hide(environment.values())
     handler = given.get("handler") or chosen.project.handler
-    runtime = given.get("runtime") or told.runtime or chosen.target.runtime
-    architecture = given.get("architecture") or told.architecture or chosen.target.architecture
+    runtime = given.get("runtime") or hint.runtime or chosen.target.runtime
+    architecture = given.get("architecture") or hint.architecture or chosen.target.architecture
     if handler is None:
         raise ConfigurationError(
             f"{path}: which of its functions is the handler?", hint="name it: --handler package.module.function"

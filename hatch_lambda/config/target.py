@@ -192,14 +192,24 @@ _GLIBC = re.compile(r"(?:many)?linux(?:1|2010|2014|_2_\d+)?_(x86_64|aarch64)")
 _INTERPRETER = re.compile(r"cp3(\d+)")
 
 
-class Told(Struct, frozen=True, kw_only=True):
-    """What a folder is for; None where every runtime or architecture will do, or nothing tells."""
+_OUR_NAME = re.compile(r"-(python3\.\d+)-(x86_64|arm64)(?:-layer)?\.zip")
+_SITE = re.compile(r"(?:.*/)?lib/(python3\.\d+)/site-packages")
+_MODULE = re.compile(r"\.cpython-3(\d+)-(x86_64|aarch64)-linux-gnu\.so$")
+_BYTECODE = re.compile(r"\.cpython-3(\d+)(?:\.opt-\w+)?\.pyc$")
 
-    runtime: str | None
-    architecture: str | None
+
+class TargetHint(Struct, frozen=True, kw_only=True):
+    """What a package seems to be for; None where every runtime or architecture will do, or nothing tells."""
+
+    runtime: str | None = None
+    architecture: str | None = None
+
+    def __or__(self, other: TargetHint) -> TargetHint:
+        """Return it, with *other* in place of what it does not know."""
+        return TargetHint(runtime=self.runtime or other.runtime, architecture=self.architecture or other.architecture)
 
     @classmethod
-    def common(cls, targets: Iterable[Told]) -> Told:
+    def common(cls, targets: Iterable[TargetHint]) -> TargetHint:
         """Return what those of *targets* that know something agree on."""
         every = list(targets)
         return cls(
@@ -208,17 +218,54 @@ class Told(Struct, frozen=True, kw_only=True):
         )
 
 
-def tell_target(tags: Mapping[str, frozenset[Tag]]) -> Told:
-    """Return the runtime and the architecture that most of the compiled distributions are for."""
-    versions: Counter[str] = Counter()
-    machines: Counter[str] = Counter()
-    for distribution in sorted(tags):
-        versions.update(sorted(runtimes_of(tags[distribution])))
-        machines.update(sorted(architectures_of(tags[distribution])))
-    return Told(
-        runtime=next((name for name, _ in versions.most_common(1)), None),
-        architecture=next((name for name, _ in machines.most_common(1)), None),
+def guess_target(
+    location: str = "",
+    *,
+    tags: Mapping[str, frozenset[Tag]] | None = None,
+    paths: Iterable[str] = (),
+    machines: Iterable[str] = (),
+) -> TargetHint:
+    """Return what a package is for, by the surest of what is known of it.
+
+    That is its *location* (our name for a zip, the folder of one Python's modules), then the *tags* of its
+    distributions, the *paths* of its compiled files, and the *machines* of its objects, as ELF calls them: what most
+    of them are for, and of equals the first by name.
+    """
+    return _by_location(location) | _by_tags(tags or {}) | _by_paths(paths) | _by_machines(machines)
+
+
+def _by_location(location: str) -> TargetHint:
+    if named := _OUR_NAME.search(location):
+        return TargetHint(runtime=named[1], architecture=named[2])
+    site = _SITE.fullmatch(location)
+    return TargetHint(runtime=site[1] if site else None)
+
+
+def _by_tags(tags: Mapping[str, frozenset[Tag]]) -> TargetHint:
+    return TargetHint(
+        runtime=_most(Counter(name for found in tags.values() for name in runtimes_of(found))),
+        architecture=_most(Counter(name for found in tags.values() for name in architectures_of(found))),
     )
+
+
+def _by_paths(paths: Iterable[str]) -> TargetHint:
+    """Ask bytecode only where no module tells: another version may be beside the sources."""
+    names = list(paths)
+    modules = [match for name in names if (match := _MODULE.search(name))]
+    versions = modules or [match for name in names if (match := _BYTECODE.search(name))]
+    return TargetHint(
+        runtime=_most(Counter(f"python3.{match[1]}" for match in versions)),
+        architecture=_by_machines(match[2] for match in modules).architecture,
+    )
+
+
+def _by_machines(machines: Iterable[str]) -> TargetHint:
+    names = {architecture.machine: architecture.value for architecture in Architecture}
+    return TargetHint(architecture=_most(Counter(names[machine] for machine in machines if machine in names)))
+
+
+def _most(counted: Counter[str]) -> str | None:
+    return max(sorted(counted), key=counted.__getitem__, default=None)
 
 
 def _only(names: set[str | None]) -> str | None:

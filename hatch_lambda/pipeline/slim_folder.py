@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_lambda.config.settings import Settings
-    from hatch_lambda.config.target import Told
+    from hatch_lambda.config.target import TargetHint
     from hatch_lambda.core.model import File
     from hatch_lambda.core.session import Session
 
 
 @machine_errors()
 def slim_directory(
-    folder: Path, settings: Settings, expected: Told, session: Session, *, dry_run: bool
+    folder: Path, settings: Settings, expected: TargetHint, session: Session, *, dry_run: bool
 ) -> SlimmedFolder:
     """Slim and strip, in place, what ``pip install --target`` or ``uv pip install --target`` put into *folder*.
 
@@ -34,7 +34,7 @@ def slim_directory(
     *expected* of the target is told by the layer's folders and the tags of the wheels. Nothing is written
     before everything is decided, and what a run that died had decided is done first.
     """
-    from hatch_lambda.config.target import Told
+    from hatch_lambda.config.target import TargetHint
     from hatch_lambda.inspect.audit.layout import check_unzipped
     from hatch_lambda.stages.install.folder_plan import Note
     from hatch_lambda.stages.install.target_folder import require_target, site_folders
@@ -42,7 +42,7 @@ def slim_directory(
 
     request = digest(settings, expected)
     files: list[File] = []
-    targets: list[Told] = []
+    targets: list[TargetHint] = []
     with workspace(session.cache.root) as work:
         require_target(folder)
         earlier = None if dry_run else finish(folder)
@@ -73,7 +73,7 @@ def slim_directory(
             note = Note(request=request, changes=tuple(journal.changes), findings=tuple(journal.findings))
             write_back(folder, everything, sites, note)
         journal.findings += _check_interrupted(folder, was_begun=earlier is not None)
-    common = Told.common(targets)
+    common = TargetHint.common(targets)
     return SlimmedFolder(
         directory=folder,
         dry_run=dry_run,
@@ -86,29 +86,26 @@ def slim_directory(
     )
 
 
-def _read_site(site: Path, expected: Told, run: Run) -> tuple[Tree, Told]:
+def _read_site(site: Path, expected: TargetHint, run: Run) -> tuple[Tree, TargetHint]:
     """Return what lies in *site*, and what that is for."""
-    from hatch_lambda.config.target import Told, tell_target
+    from hatch_lambda.config.target import guess_target
     from hatch_lambda.core.dist_info import read_tags
     from hatch_lambda.inspect.audit.layout import check_platforms
-    from hatch_lambda.inspect.audit.verify import tell_by_files
+    from hatch_lambda.inspect.audit.verify import guess_by_files
     from hatch_lambda.stages.install.distributions import read_tree
-    from hatch_lambda.stages.install.target_folder import site_runtime
 
     tree, changes = read_tree(site, run.work, ours=False)
     run.journal.changes += changes
     run.journal.mark("folder", tree)
     tags = read_tags(tree)
-    told = tell_target(tags) if tags else tell_by_files(tree)
-    target = Told(
-        runtime=expected.runtime or site_runtime(site) or told.runtime,
-        architecture=expected.architecture or told.architecture,
-    )
+    target = expected | guess_target(site.as_posix(), tags=tags)
+    if not tags:
+        target |= guess_by_files(tree)
     run.journal.findings += check_platforms(tags, target)
     return tree, target
 
 
-def _slim_site(site: Path, folder: Path, tree: Tree, target: Told, run: Run) -> Tree:
+def _slim_site(site: Path, folder: Path, tree: Tree, target: TargetHint, run: Run) -> Tree:
     """Slim and strip the *tree* that lies in *site*, and keep there what tells the target."""
     from hatch_lambda.core.dist_info import telling_tags
 

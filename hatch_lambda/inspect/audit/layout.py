@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from hatch_lambda.config.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA, Told, architectures_of, runtimes_of
+from hatch_lambda.config.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA, TargetHint, architectures_of, runtimes_of
 from hatch_lambda.core.model import Finding, Severity
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def check_runtime(runtime: Runtime, *, guessed: bool, today: date) -> Iterator[F
 _SHOWN = 5
 
 
-def check_platforms(tags: Mapping[str, frozenset[Tag]], target: Told) -> Iterator[Finding]:
+def check_platforms(tags: Mapping[str, frozenset[Tag]], target: TargetHint) -> Iterator[Finding]:
     """Find distributions none of whose tags fits *target*: their modules cannot be imported there."""
     strangers = [f"{name} is for {why}" for name in sorted(tags) if (why := _stranger(tags[name], target)) is not None]
     if strangers:
@@ -228,7 +228,7 @@ def check_platforms(tags: Mapping[str, frozenset[Tag]], target: Told) -> Iterato
         )
 
 
-def _stranger(tags: frozenset[Tag], target: Told) -> str | None:
+def _stranger(tags: frozenset[Tag], target: TargetHint) -> str | None:
     """Return what a distribution is for, unless that is *target*, or everything."""
     compiled = [tag for tag in tags if tag.platform != "any"]
     if compiled and len(compiled) == len(tags):

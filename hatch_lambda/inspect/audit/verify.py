@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from hatch_lambda.config.target import UNZIPPED_QUOTA, Architecture, Target, Told, runtimes
+from hatch_lambda.config.target import UNZIPPED_QUOTA, Architecture, Target, TargetHint, guess_target, runtimes
 from hatch_lambda.core.dist_info import attribute
 from hatch_lambda.core.model import File, Finding, Severity, Tree
 from hatch_lambda.errors import ConfigurationError
@@ -20,17 +18,13 @@ from hatch_lambda.inspect.audit.subject import Audit, Subject, Unused, read_laye
 from hatch_lambda.inspect.audit.syntax import check_syntax
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from hatch_lambda.config.settings import AuditSettings
     from hatch_lambda.core.cache import Cache
     from hatch_lambda.inspect.audit.facts import Facts
     from hatch_lambda.stages.archive.read import ReadEntry
-
-
-_TAG = re.compile(r"\.cpython-3(\d+)-(x86_64|aarch64)-linux-gnu\.so$")
-_CACHED = re.compile(r"\.cpython-3(\d+)(?:\.opt-\w+)?\.pyc$")
-_NAMED = re.compile(r"-(python3\.\d+)-(x86_64|arm64)\.zip")
 
 
 class Verified(Struct, frozen=True, kw_only=True):
@@ -88,7 +82,7 @@ class VerifiedDocument(Struct, frozen=True, kw_only=True):
 
 def verify_package(  # noqa: PLR0913 - each is of another owner
     path: Path,
-    expected: Told,
+    expected: TargetHint,
     settings: AuditSettings,
     cache: Cache,
     workspace: Path,
@@ -108,21 +102,20 @@ def verify_package(  # noqa: PLR0913 - each is of another owner
     entries = read.entries(path) if not path.is_dir() else ()
     tree = unpack(path, workspace / "package") if not path.is_dir() else _read_folder(path)
     tree = attribute(tree)
-    told = _tell(tree, path.name)
-    runtime = expected.runtime or told.runtime
-    machine = expected.architecture or told.architecture
+    hint = expected | guess_target(path.name, paths=(file.path for file in tree))
     known = runtimes()
     some = Target(
-        runtime=known.get(runtime or "", [*known.values()][-1]), architecture=Architecture(machine or "x86_64")
+        runtime=known.get(hint.runtime or "", [*known.values()][-1]),
+        architecture=Architecture(hint.architecture or "x86_64"),
     )
     facts = collect(tree, some.markers)
-    machine = machine or _machine(facts)
+    hint |= guess_target(machines=_machines(facts))
     layers = read_layers(settings.layers)
     subject = Subject(
         tree=tree,
         facts=facts,
-        runtime=known.get(runtime or ""),
-        architecture=Architecture(machine) if machine else None,
+        runtime=known.get(hint.runtime or ""),
+        architecture=Architecture(hint.architecture) if hint.architecture else None,
         handler=handler,
         nested=nested,
         elsewhere=frozenset().union(*(layer.paths for layer in layers)),
@@ -134,25 +127,25 @@ def verify_package(  # noqa: PLR0913 - each is of another owner
         *check_syntax(subject, handler, cache),
         *check_entries(entries or _modes(tree)),
         *check_zipped(size or 0),
-        *_check_told(runtime, machine),
+        *_check_hint(hint),
     ]
     return Verified(
         path=path,
         tree=tree,
         zipped=size,
-        runtime=runtime,
-        architecture=machine,
+        runtime=hint.runtime,
+        architecture=hint.architecture,
         audit=replace(audited, findings=settle([*audited.findings, *more], settings.ignore)),
     )
 
 
-def tell_by_files(tree: Tree) -> Told:
-    """Return the target that the names of most compiled files are of, or the machine of the objects."""
-    told = _tell(tree, "")
-    if told.architecture is not None:
-        return told
+def guess_by_files(tree: Tree) -> TargetHint:
+    """Return the target that the names of most compiled files are of, or the machine of most objects."""
+    hint = guess_target(paths=(file.path for file in tree))
+    if hint.architecture is not None:
+        return hint
     some = Target(runtime=[*runtimes().values()][-1], architecture=Architecture.X86_64)
-    return replace(told, architecture=_machine(collect(tree, some.markers)))
+    return hint | guess_target(machines=_machines(collect(tree, some.markers)))
 
 
 def _read_folder(path: Path) -> Tree:
@@ -189,45 +182,23 @@ def _modes(tree: Tree) -> list[ReadEntry]:
     ]
 
 
-def _tell(tree: Tree, name: str) -> Told:
-    """Return the target that the names of most compiled files are of, or the zip's own name."""
-    versions: Counter[str] = Counter()
-    machines: Counter[str] = Counter()
-    for file in tree:
-        if match := _TAG.search(file.path):
-            versions[f"python3.{match[1]}"] += 1
-            machines[match[2].replace("aarch64", "arm64")] += 1
-    for file in () if versions else tree:
-        if match := _CACHED.search(file.path):
-            versions[f"python3.{match[1]}"] += 1
-    named = _NAMED.search(name)
-    return Told(
-        runtime=named[1] if named and not versions else _most(versions),
-        architecture=named[2] if named and not machines else _most(machines),
-    )
+def _machines(facts: Facts) -> Iterator[str]:
+    return (item.linkage.machine for item in facts.objects if item.linkage is not None)
 
 
-def _machine(facts: Facts) -> str | None:
-    """Return the architecture of most objects."""
-    found = Counter(item.linkage.machine for item in facts.objects if item.linkage is not None)
-    return _most(Counter({arch.value: found[arch.machine] for arch in Architecture if found[arch.machine]}))
-
-
-def _most(counted: Counter[str]) -> str | None:
-    return max(sorted(counted), key=lambda name: counted[name], default=None)
-
-
-def _check_told(runtime: str | None, machine: str | None) -> list[Finding]:
-    if runtime in runtimes() and machine:
+def _check_hint(hint: TargetHint) -> list[Finding]:
+    if hint.runtime in runtimes() and hint.architecture:
         return []
-    missing = [option for option, value in (("--runtime", runtime), ("--architecture", machine)) if not value]
+    missing = [
+        option for option, value in (("--runtime", hint.runtime), ("--architecture", hint.architecture)) if not value
+    ]
     return [
         Finding(
             code="HL121",
             severity=Severity.NOTE,
             message="nothing in the package tells what it is for, so what depends on that was not checked"
             if missing
-            else f"{runtime} is not a Lambda runtime, so what depends on it was not checked",
+            else f"{hint.runtime} is not a Lambda runtime, so what depends on it was not checked",
             hint=f"say {' and '.join(missing or ['--runtime'])}",
         )
     ]

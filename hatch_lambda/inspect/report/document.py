@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from hatch_lambda.config.target import Told
+    from hatch_lambda.config.target import TargetHint
     from hatch_lambda.inspect.package import Package
     from hatch_lambda.inspect.report.inventory import Inventory
 
@@ -161,7 +161,7 @@ def report_of(  # noqa: PLR0913 - each comes from elsewhere
     inventory: Inventory,
     *,
     package: Package | None,
-    target: Told,
+    target: TargetHint,
     findings: Iterable[Finding],
     imports: Sequence[Cost] | None,
     previous: Report | None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from hatch_lambda.config.target import Architecture, Target, Told, runtimes
+from hatch_lambda.config.target import Architecture, Target, TargetHint, runtimes
 from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.codec import JSON_LIMIT, Document, from_json, to_json
 from hatch_lambda.core.files import open_regular
@@ -74,7 +74,7 @@ def write_report(
     file is whole, and takes the old one's place when all of them are done.
     """
     from hatch_lambda.config.settings import AuditSettings
-    from hatch_lambda.config.target import Told
+    from hatch_lambda.config.target import TargetHint
     from hatch_lambda.inspect.audit.verify import verify_package as audit_package
 
     require_extra()
@@ -88,13 +88,13 @@ def write_report(
     made, path = (None, package) if isinstance(package, Path) else (package, package.path)
     with tempfile.TemporaryDirectory(prefix="hatch-lambda-") as work:
         if made is None:
-            unknown = Told(runtime=None, architecture=None)
+            unknown = TargetHint()
             audited = audit_package(path, unknown, AuditSettings(), Cache(root=None), Path(work))
             tree, findings = audited.tree, audited.findings
-            target = Told(runtime=audited.runtime, architecture=audited.architecture)
+            target = TargetHint(runtime=audited.runtime, architecture=audited.architecture)
         else:
             tree, findings = unpack(path, Path(work) / "package"), made.findings
-            target = Told(runtime=made.runtime, architecture=made.architecture)
+            target = TargetHint(runtime=made.runtime, architecture=made.architecture)
         owners = None if made is None else {file.path: file.distribution for file in made.tree}
         inventory = take_inventory(path, tree, owners=owners, removed=made.metadata if made else {})
         report = report_of(
@@ -150,7 +150,7 @@ def _refuse_strangers(folder: Path) -> None:
             )
 
 
-def _environment(target: Told) -> Environment:
+def _environment(target: TargetHint) -> Environment:
     """Return the markers' values on *target*, where it is not known those of the newest runtime."""
     known = runtimes()
     runtime = known.get(target.runtime or "") or [*known.values()][-1]

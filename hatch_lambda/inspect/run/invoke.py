@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import codecs
-import re
-from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from hatch_lambda.config.target import Architecture, Target, Told, runtimes
+from hatch_lambda.config.target import Architecture, Target, runtimes
 from hatch_lambda.core.codec import JSON_LIMIT, Document, DocumentError, parse_json, view
 from hatch_lambda.core.log import logger
 from hatch_lambda.errors import ConfigurationError, MissingToolError
@@ -19,7 +17,6 @@ from hatch_lambda.inspect.run.function import Environment, FunctionError, Invoca
 from hatch_lambda.inspect.run.lambda_root import Place, laid_out, obstacle
 from hatch_lambda.inspect.run.machine import Host, find_runner, put_client
 from hatch_lambda.inspect.run.runtime_api import LARGEST_REQUEST
-from hatch_lambda.stages.archive.read import entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,9 +26,6 @@ if TYPE_CHECKING:
 
 
 _log = logger(__name__)
-
-_OUR_NAME = re.compile(r"-(python3\.\d+)-(x86_64|arm64)\.zip")
-_COMPILED = re.compile(r"\.cpython-3(\d+)(?:-(x86_64|aarch64)-linux-gnu\.so|(?:\.opt-\d)?\.pyc)")
 
 
 class Trial(Struct, frozen=True, kw_only=True):
@@ -96,20 +90,6 @@ class InvokedDocument(Struct, frozen=True, kw_only=True, rename={"memory": "memo
     why_no_sandbox: str | None
     emulated: bool
     invocations: list[InvocationDocument]
-
-
-def tell(package: Path) -> Told:
-    """Guess the target of *package*: by its name, if it is one of ours, or by its compiled files."""
-    if named := _OUR_NAME.search(package.name):
-        return Told(runtime=named[1], architecture=named[2])
-    found = [match for entry in entries(package) if (match := _COMPILED.search(entry.name))]
-    minors = Counter(match[1] for match in found)
-    machines = Counter(match[2] for match in found if match[2])
-    names = {architecture.machine: architecture.value for architecture in Architecture}
-    return Told(
-        runtime=next((f"python3.{minor}" for minor, _ in minors.most_common(1)), None),
-        architecture=next((names[name] for name, _ in machines.most_common(1)), None),
-    )
 
 
 def read_event(path: Path, shown: str) -> bytes:

@@ -66,9 +66,3 @@ def is_own(path: str) -> bool:
 def is_theirs(path: str) -> bool:
     """Tell whether what is at *path* is not what a run of ours puts there while it changes the folder."""
     return _OURS.fullmatch(path) is None
-
-
-def site_runtime(site: Path) -> str | None:
-    """Return the only runtime whose interpreter looks into *site*, where its path says so."""
-    below = "/".join(site.parts[-3:])
-    return None if is_own(below) else site.parent.name

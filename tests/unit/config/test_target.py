@@ -10,7 +10,15 @@ from packaging.markers import Marker, default_environment
 from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
 
-from hatch_lambda.config.target import Architecture, Runtimes, Target, highest_runtime, runtimes
+from hatch_lambda.config.target import (
+    Architecture,
+    Runtimes,
+    Target,
+    TargetHint,
+    guess_target,
+    highest_runtime,
+    runtimes,
+)
 from hatch_lambda.core.codec import DocumentError, from_toml
 
 TARGETS = [
@@ -181,3 +189,33 @@ def test_an_architecture_has_the_names_of_aws_and_of_elf():
     assert [(each.value, each.machine) for each in Architecture] == [("x86_64", "x86_64"), ("arm64", "aarch64")]
     assert str(target("python3.13", Architecture.ARM64)) == "python3.13-arm64"
     assert Tag("cp313", "cp313", "manylinux_2_17_aarch64") in target("python3.13", Architecture.ARM64).tags
+
+
+SO, PYC = "a.cpython-312-aarch64-linux-gnu.so", "__pycache__/a.cpython-313.pyc"
+
+
+@pytest.mark.parametrize(
+    ("known", "runtime", "architecture"),
+    [
+        ({}, None, None),
+        ({"location": "a-1.0-python3.13-x86_64.zip"}, "python3.13", "x86_64"),
+        ({"location": "a-1.0-python3.13-arm64-layer.zip"}, "python3.13", "arm64"),
+        ({"location": "/layer/python/lib/python3.13/site-packages"}, "python3.13", None),
+        ({"location": "/layer/python"}, None, None),
+        ({"paths": [SO]}, "python3.12", "arm64"),
+        ({"paths": [PYC]}, "python3.13", None),
+        ({"paths": [SO, PYC, f"b/{PYC}"]}, "python3.12", "arm64"),
+        ({"paths": ["a.abi3.so"], "machines": ["x86_64", "aarch64", "aarch64", "riscv"]}, None, "arm64"),
+        ({"location": "a-python3.13-x86_64.zip", "paths": [SO], "machines": ["aarch64"]}, "python3.13", "x86_64"),
+        ({"location": "lib/python3.13/site-packages", "paths": [SO]}, "python3.13", "arm64"),
+    ],
+)
+def test_the_surest_evidence_tells_what_a_package_is_for(known, runtime, architecture):
+    """One answer for `verify`, `invoke`, `slim` and the report: each had its own."""
+    assert guess_target(**known) == TargetHint(runtime=runtime, architecture=architecture)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_equals_the_first_by_name_is_taken_in_whatever_order_they_come(order):
+    paths = ["a.cpython-312-x86_64-linux-gnu.so", SO.replace("312", "313")][::order]
+    assert guess_target(paths=paths) == TargetHint(runtime="python3.12", architecture="arm64")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from packaging.tags import parse_tag
 
-from hatch_lambda.config.target import Told, tell_target
+from hatch_lambda.config.target import TargetHint, guess_target
 from hatch_lambda.inspect.audit.layout import check_platforms
 
 
@@ -16,7 +16,7 @@ def tags(**wheels):
 
 
 NATIVE = "cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64"
-LAMBDA = Told(runtime="python3.13", architecture="x86_64")
+LAMBDA = TargetHint(runtime="python3.13", architecture="x86_64")
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ LAMBDA = Told(runtime="python3.13", architecture="x86_64")
 )
 def test_compiled_wheels_tell_the_target(wheels, runtime, architecture):
     """Most of them, where they disagree; pure ones tell nothing."""
-    assert tell_target(tags(**wheels)) == Told(runtime=runtime, architecture=architecture)
+    assert guess_target(tags=tags(**wheels)) == TargetHint(runtime=runtime, architecture=architecture)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_named(tag, told):
 def test_many_are_counted():
     """A laptop's whole folder would fill the screen."""
     apple = {f"apple{number}": "cp313-cp313-macosx_11_0_arm64" for number in range(7)}
-    (finding,) = check_platforms(tags(**apple), Told(runtime=None, architecture=None))
+    (finding,) = check_platforms(tags(**apple), TargetHint())
 
     assert finding.message.startswith("not for Lambda: apple0 is for macosx_11_0_arm64; ")
     assert finding.message.endswith("; and 2 more")
