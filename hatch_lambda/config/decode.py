@@ -220,7 +220,7 @@ def _unknown_data(data: Mapping[str, object], where: Callable[[str], str]) -> It
 
 
 def _unknown_codes(codes: Iterable[str], where: str) -> Iterator[Problem]:
-    known = load("inspect/audit/checks.toml", dict[str, Any])["checks"] if codes else {}
+    known = load("inspect/audit/checks.toml", dict[str, Any]) if codes else {}
     for code in codes:
         if code not in known:
             yield Problem(where=where, what=f"no check has the code {code!r} (the README lists them)")

@@ -24,7 +24,7 @@ def schema() -> dict[str, Any]:
     for key, names in (("rules", known_rules()), ("data", known_libraries())):
         properties[key]["propertyNames"] = {"enum": list(names)}
     properties["data"]["additionalProperties"]["anyOf"][0] = {"enum": ["auto"]}
-    properties["verify-ignore"]["items"] = {"enum": list(load("inspect/audit/checks.toml", dict[str, Any])["checks"])}
+    properties["verify-ignore"]["items"] = {"enum": list(load("inspect/audit/checks.toml", dict[str, Any]))}
     properties["runtime"]["anyOf"] = [{"enum": list(runtimes())}, {"type": "null"}]
     properties["functions"]["additionalProperties"] = {
         "type": "object",

@@ -26,6 +26,40 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
 
 
+_FOLDER = re.compile(
+    r"(?P<site>(?:.*?/)?)(?P<folder>(?P<name>[^/]+?)(?:-(?P<version>v?\d[^/-]*)(?:-[^/]*)?|-[^/-]*)?"
+    r"\.(?:dist|egg)-info)/(?P<rest>.+)",
+    re.DOTALL,
+)
+
+
+class DistInfoPath(Struct, frozen=True, kw_only=True):
+    """The path of a file in the metadata folder of a distribution, outermost first.
+
+    ``python/Foo_Bar-1.0.dist-info/licenses/LICENSE`` has the site ``python/``, the name ``Foo_Bar``, the version
+    ``1.0`` and the rest ``licenses/LICENSE``.
+    """
+
+    site: str
+    """The folder of its distribution's modules: nothing, or with ``/`` at the end."""
+    name: str
+    """As written."""
+    version: str | None
+    rest: str
+
+    @classmethod
+    def parse(cls, path: str) -> DistInfoPath | None:
+        """Return what *path* says; None for a file elsewhere."""
+        if "-info/" not in path or (match := _FOLDER.fullmatch(path)) is None:
+            return None
+        return cls(site=match["site"], name=match["name"], version=match["version"], rest=match["rest"])
+
+    @property
+    def distribution(self) -> str:
+        """The normalized name."""
+        return canonicalize_name(self.name)
+
+
 class Row(Struct, frozen=True):
     """One line of a RECORD."""
 

@@ -8,7 +8,7 @@ import deflate
 from msgspec.structs import replace
 
 from hatch_lambda.core.cache import Cache, digest
-from hatch_lambda.core.codec import from_cache, to_msgpack
+from hatch_lambda.core.codec import to_msgpack
 from hatch_lambda.core.files import workspace
 from hatch_lambda.core.log import logger
 from hatch_lambda.core.model import Finding, Journal, Severity
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 
-_AUDITS = "audits"
 _OF_THE_ZIP = frozenset({"zip", "import", "invoke"})
 """Stages whose size is the zip's."""
 
@@ -44,7 +43,7 @@ _OF_THE_ZIP = frozenset({"zip", "import", "invoke"})
 @machine_errors()
 def build(project: Project, source: Source, session: Session) -> Package:
     """Build the package of *project*, check it, and only then put it in its place."""
-    from hatch_lambda.inspect.audit.subject import settle
+    from hatch_lambda.inspect.audit.subject import demote
 
     try:
         package = _build(project, source, session)
@@ -57,7 +56,7 @@ def build(project: Project, source: Source, session: Session) -> Package:
             package = _build(project, source, replace(session, cache=Cache(root=None)))
     finally:
         problems = [*map(_cache_problem, session.cache.settle())]
-    return replace(package, findings=(*package.findings, *settle(problems, project.settings.audit.ignore)))
+    return replace(package, findings=(*package.findings, *demote(problems, project.settings.audit.ignore)))
 
 
 def _build(project: Project, source: Source, session: Session) -> Package:
@@ -138,11 +137,9 @@ def _build(project: Project, source: Source, session: Session) -> Package:
 
 
 def _audit(project: Project, taken: Taken, own: Facts, session: Session) -> Audit:
-    """Judge the package by what is known of its files, or remember how the same was judged."""
+    """Audit the package by what is known of its files, or remember what the same came to."""
     from hatch_lambda.inspect.audit.checks import audit
-    from hatch_lambda.inspect.audit.layout import check_unzipped
-    from hatch_lambda.inspect.audit.subject import Audit, Subject, read_layers
-    from hatch_lambda.inspect.audit.syntax import check_syntax
+    from hatch_lambda.inspect.audit.subject import Subject, read_layers
 
     settings = project.settings
     layers = read_layers(project.layers)
@@ -153,22 +150,14 @@ def _audit(project: Project, taken: Taken, own: Facts, session: Session) -> Audi
         architecture=project.target.architecture,
         handler=settings.project.handler,
         nested=settings.output.shape == "nested",
-        elsewhere=frozenset().union(*(layer.paths for layer in layers)),
+        layers=layers,
         syntax=taken.syntax,
+        cache=session.cache,
     )
     # An edit of the project's code changes none of this, but for what it imports and asks for.
     files = [(file.path, file.executable, file.distribution) for file in taken.own_tree]
     known = (files, own, project.target, subject.handler, layers)
-    key = digest(taken.dependencies.key, to_msgpack(known))
-    audited = from_cache(session.cache.get(_AUDITS, key), Audit)
-    if audited is None:
-        audited = audit(subject, layers)
-        session.cache.put(_AUDITS, key, to_msgpack(audited))
-    more = [
-        *check_unzipped(taken.tree, sum(layer.size for layer in layers), nested=subject.nested),
-        *check_syntax(subject, subject.handler, session.cache),
-    ]
-    return replace(audited, findings=(*audited.findings, *more))
+    return audit(subject, digest(taken.dependencies.key, to_msgpack(known)))
 
 
 def _cache_problem(problem: str) -> Finding:

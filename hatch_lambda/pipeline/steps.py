@@ -86,10 +86,10 @@ class Run(Struct, frozen=True, kw_only=True):
 
         Raises VerificationError.
         """
-        from hatch_lambda.inspect.audit.subject import settle
+        from hatch_lambda.inspect.audit.subject import demote
 
         every = [*self.journal.findings, *findings]
-        self.journal.findings = [*settle(every, self.settings.audit.ignore)]
+        self.journal.findings = [*demote(every, self.settings.audit.ignore)]
         raise_errors(self.journal.findings)
 
     def packer(self, streams: SectionStreams | None = None) -> Packer:

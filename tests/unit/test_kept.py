@@ -108,7 +108,7 @@ KEPT = (
         "the files of this program by path, size and dates, in the key, as they were before and after they were read",
     ),
     Place(
-        "pipeline.build:_audit",
+        "inspect.audit.checks:audit",
         "audits",
         "the part's key and the facts about the project's files, the target, the policy and the layers: nothing is read"
         " or run to judge them, and no clock is asked",

@@ -1,33 +1,75 @@
-"""Run all checks of a package, and judge what they find."""
+"""All that a build or an audit can find, and the checks that look for it in a package."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from hatch_lambda.inspect.audit.distributions import check_metadata, find_unused, note_unused
-from hatch_lambda.inspect.audit.layout import check_handler, check_names
-from hatch_lambda.inspect.audit.linking import check_linking
-from hatch_lambda.inspect.audit.modules import check_bytecode, check_modules
-from hatch_lambda.inspect.audit.subject import Audit, check_layers
+from msgspec import Struct
+from msgspec.structs import replace
+
+from hatch_lambda.core.codec import convert, from_cache, load, to_msgpack
+from hatch_lambda.core.model import Severity  # noqa: TC001 - msgspec reads the annotations
+from hatch_lambda.inspect.audit.subject import Audit
 
 if TYPE_CHECKING:
-    from hatch_lambda.inspect.audit.subject import Layer, Subject
+    from collections.abc import Callable, Iterable, Iterator
+
+    from hatch_lambda.core.model import Finding
+    from hatch_lambda.inspect.audit.subject import Subject
 
 
-def audit(subject: Subject, layers: tuple[Layer, ...]) -> Audit:
-    """Judge *subject*: a function of the facts about it and of its target, whatever is expected.
+_AUDITS = "audits"
 
-    What depends on more is not among it: sizes (``check_unzipped``), and what reads files (``check_syntax``).
+
+class Check(Struct, frozen=True, forbid_unknown_fields=True):
+    """What can be found: an entry of ``checks.toml``, which is all that knows of it."""
+
+    code: str
+    severities: tuple[Severity, ...]
+    title: str
+    run: str | None = None
+    """The function of a module beside this that finds it in a Subject; None: a stage of a build finds it."""
+    every_time: bool = False
+    """Whether it depends on what can change without anything else that the audit is told."""
+
+
+def checks() -> tuple[Check, ...]:
+    """Return every check, by code."""
+    entries = load("inspect/audit/checks.toml", dict[str, Any]).items()
+    return tuple(convert({"code": code, **entry}, Check) for code, entry in entries)
+
+
+def audit(subject: Subject, key: str | None = None) -> Audit:
+    """Run all checks on *subject*.
+
+    What they found is remembered under *key*, a digest of the facts, the target, the policy and the layers.
     """
-    unused = tuple(find_unused(subject))
-    findings = [
-        *check_handler(subject.tree, subject.handler),
-        *check_layers(layers),
-        *check_names(subject),
-        *check_modules(subject),
-        *check_linking(subject),
-        *check_bytecode(subject),
-        *check_metadata(subject),
-        *note_unused(unused),
-    ]
-    return Audit(findings=tuple(findings), unused=unused, requires=subject.facts.requires)
+    known = checks()
+    audited = from_cache(subject.cache.get(_AUDITS, key), Audit) if key is not None else None
+    if audited is None:
+        from hatch_lambda.inspect.audit.distributions import find_unused
+
+        audited = Audit(
+            findings=tuple(_run(subject, (check for check in known if not check.every_time))),
+            unused=tuple(find_unused(subject)),
+            requires=subject.facts.requires,
+        )
+        if key is not None:
+            subject.cache.put(_AUDITS, key, to_msgpack(audited))
+    more = _run(subject, (check for check in known if check.every_time))
+    return replace(audited, findings=(*audited.findings, *more))
+
+
+def _run(subject: Subject, found: Iterable[Check]) -> Iterator[Finding]:
+    for name in dict.fromkeys(check.run for check in found if check.run is not None):
+        yield from function_of(name)(subject)
+
+
+def function_of(name: str) -> Callable[[Subject], Iterable[Finding]]:
+    """Return the function that ``checks.toml`` calls *name*: modules are imported when a check in them runs."""
+    module, _, function = name.partition(".")
+    found: Callable[[Subject], Iterable[Finding]] = getattr(
+        import_module(f"hatch_lambda.inspect.audit.{module}"), function
+    )
+    return found

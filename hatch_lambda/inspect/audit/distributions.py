@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
+from hatch_lambda.core.dist_info import DistInfoPath
 from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.inspect.audit.subject import Unused
 
@@ -15,26 +17,22 @@ if TYPE_CHECKING:
     from hatch_lambda.inspect.audit.subject import Subject
 
 
-_METADATA = re.compile(r"(?:.*/)?([^/]+)\.(?:dist-info/METADATA|egg-info/PKG-INFO)")
-_SEPARATORS = re.compile(r"[-_.]+")
-
-
 def check_metadata(subject: Subject) -> Iterator[Finding]:
     """Find modules that ask for the metadata of a distribution that is there without it."""
     described = {
-        _normal(match[1].rsplit("-", 1)[0])
-        for path in subject.paths
-        if (match := _METADATA.fullmatch(path)) is not None
+        info.distribution
+        for info in filter(None, map(DistInfoPath.parse, subject.paths))
+        if info.rest in {"METADATA", "PKG-INFO"}
     }
     present = {file.distribution for file in subject.tree if file.distribution is not None}
     present |= {_top(subject, path) for path in subject.paths}
-    for ask in subject.facts.asks:
-        name = _normal(ask.distribution) or _top(subject, ask.path)
+    for use in subject.facts.metadata_uses:
+        name = canonicalize_name(use.distribution) or _top(subject, use.path)
         if name in present and name not in described:
             yield Finding(
                 code="HL110",
                 severity=Severity.ERROR,
-                path=ask.path,
+                path=use.path,
                 message=f"asks for the metadata of {name}, which is in the package without it: PackageNotFoundError",
                 hint=f'keep {name}\'s *.dist-info/METADATA: dist-info = "minimal", or keep-dist-info',
             )
@@ -81,9 +79,9 @@ def required_by(requires: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
     return dict(users)
 
 
-def note_unused(unused: Iterable[Unused]) -> Iterator[Finding]:
-    """Tell of distributions that could be left out."""
-    for item in unused:
+def check_unused(subject: Subject) -> Iterator[Finding]:
+    """Find distributions that could be left out."""
+    for item in find_unused(subject):
         users = f" (required by {', '.join(item.required_by)})" if item.required_by else ""
         yield Finding(
             code="HL120",
@@ -129,8 +127,4 @@ class _Owners:
 
 
 def _top(subject: Subject, path: str) -> str:
-    return _normal(subject.module_path(path).partition("/")[0].partition(".")[0])
-
-
-def _normal(name: str) -> str:
-    return _SEPARATORS.sub("-", name).lower()
+    return canonicalize_name(subject.module_path(path).partition("/")[0].partition(".")[0])

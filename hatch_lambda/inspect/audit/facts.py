@@ -1,19 +1,25 @@
-"""Facts about the files of a package: collected once, while they lie unpacked, and judged at every build."""
+"""Facts about the files of a package: collected once, while they lie unpacked, and checked at every build.
+
+A new fact is a FactCollector, and the field of Facts that it fills.
+"""
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import defaultdict
+from enum import Enum
+from functools import cached_property
 from mmap import ACCESS_READ, mmap
-from typing import TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from msgspec import Struct, field
 
+from hatch_lambda.core.dist_info import DistInfoPath
 from hatch_lambda.core.elf.linkage import MAGIC, Linkage, linkage
 from hatch_lambda.core.source.imports import imports, imports_by_name, metadata_uses, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
     from packaging.markers import Environment
@@ -21,12 +27,13 @@ if TYPE_CHECKING:
     from hatch_lambda.core.model import File, Tree
 
 
+T = TypeVar("T")
+
 _HEAD = 16
 _MACH_O = (b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe")
 _FAT, _MOST_ARCHITECTURES = b"\xca\xfe\xba\xbe", 40
 """A Mach-O file for several machines; a Java class begins alike, and its version is above that."""
 _WINDOWS = (".pyd", ".dll", ".exe")
-_DIST_INFO = re.compile(r"(?:.*/)?([^/]+)\.(?:dist-info|egg-info)/([^/]+)")
 _REQUIRES = re.compile(r"^Requires-Dist:(.*)$", re.MULTILINE)
 _GROUPS = re.compile(r"^\s*\[([^\]]+)\]", re.MULTILINE)
 _COMMANDS = {"console_scripts", "gui_scripts"}
@@ -49,7 +56,7 @@ class Bytecode(Struct, frozen=True, kw_only=True):
     flags: int
 
 
-class Ask(Struct, frozen=True, kw_only=True):
+class MetadataUse(Struct, frozen=True, kw_only=True):
     """A module that asks for a distribution's metadata and cannot do without."""
 
     path: str
@@ -58,13 +65,13 @@ class Ask(Struct, frozen=True, kw_only=True):
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """All that judging needs to know of the content of files. The distribution ``""`` is the project."""
+    """All that the checks need to know of the content of files. The distribution ``""`` is the project."""
 
     objects: tuple[Object, ...] = ()
-    strangers: tuple[tuple[str, str], ...] = ()
+    foreign_binaries: tuple[tuple[str, str], ...] = ()
     """Binaries that are not for Linux, each with its system."""
     bytecode: tuple[Bytecode, ...] = ()
-    asks: tuple[Ask, ...] = ()
+    metadata_uses: tuple[MetadataUse, ...] = ()
     imports: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What each distribution's modules import."""
     requires: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -76,126 +83,115 @@ class Facts(Struct, frozen=True, kw_only=True):
 
     def __add__(self, other: Facts) -> Facts:
         """Add the facts about other files."""
-        return Facts(
-            objects=self.objects + other.objects,
-            strangers=self.strangers + other.strangers,
-            bytecode=self.bytecode + other.bytecode,
-            asks=self.asks + other.asks,
-            imports=_joined(self.imports, other.imports),
-            requires=_joined(self.requires, other.requires),
-            plugins=self.plugins + other.plugins,
-            keys=self.keys + other.keys,
-        )
+        return Facts(**{name: _joined(getattr(self, name), getattr(other, name)) for name in Facts.__struct_fields__})
+
+
+def _joined(first: Any, second: Any) -> Any:
+    """Chain two tuples, or those under the same key of two tables."""
+    if isinstance(first, tuple):
+        return first + second
+    return {name: (*first.get(name, ()), *second.get(name, ())) for name in {**first, **second}}
 
 
 def collect(tree: Tree, markers: Environment) -> Facts:
     """Read every file of *tree* once; *markers* are the target's."""
-    collector = _Collector(markers)
+    collectors = {name: collector(markers) for name, collector in COLLECTORS.items()}
+    readers = {kind: [one for one in collectors.values() if one.reads is kind] for kind in Kind}
     for file in tree:
-        collector.add(file)
-    return collector.facts(tree)
+        with file.source.open("rb") as stream:
+            content = Content(stream)
+            for collector in readers[Kind.of(file)]:
+                collector.add(file, content)
+    return Facts(**{name: collector.result(tree) for name, collector in collectors.items()})
 
 
-def _between(imports: Mapping[str, set[str]], tree: Tree) -> dict[str, tuple[str, ...]]:
-    """Return *imports* without those of the standard library and of a distribution's own modules.
+class Kind(Enum):
+    """What a file is by its name."""
 
-    The project's stay as they are: what it may import can be in another tree.
-    """
-    owners: defaultdict[str, set[str]] = defaultdict(set)
-    for file in tree:
-        parts = [part.partition(".")[0] for part in file.parts]
-        for name in parts[:1] if parts[0] != "python" else parts:
-            owners[name].add(file.distribution or "")
-    return {
-        name: tuple(sorted(module for module in modules if not name or owners[module.partition(".")[0]] - {name}))
-        for name, modules in sorted(imports.items())
-    }
+    SOURCE = 1
+    METADATA = 2
+    OTHER = 3
+
+    @classmethod
+    def of(cls, file: File) -> Kind:
+        """Return what *file* is."""
+        if file.path.endswith(".py"):
+            return cls.SOURCE
+        return cls.METADATA if DistInfoPath.parse(file.path) is not None else cls.OTHER
 
 
-class _Collector:
-    """The facts so far."""
+class Content:
+    """What is in an open file, read no further than a collector asks."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    @cached_property
+    def head(self) -> bytes:
+        """Its first bytes."""
+        self._stream.seek(0)
+        return self._stream.read(_HEAD)
+
+    @cached_property
+    def whole(self) -> bytes:
+        """All of it."""
+        self._stream.seek(0)
+        return self._stream.read()
+
+    @cached_property
+    def text(self) -> str:
+        """All of it, as text."""
+        return self.whole.decode("utf-8", "replace")
+
+    def mapped(self) -> memoryview:
+        """Return all of it, of which only those pages are read that are looked at."""
+        return memoryview(mmap(self._stream.fileno(), 0, access=ACCESS_READ))
+
+
+class FactCollector(ABC, Generic[T]):
+    """Collects one kind of fact about the files of a tree."""
+
+    reads: ClassVar[Kind] = Kind.OTHER
 
     def __init__(self, markers: Environment) -> None:
-        self._markers: dict[str, str | AbstractSet[str]] = {**cast("dict[str, str]", markers), "extra": ""}
-        self._objects: list[Object] = []
-        self._strangers: list[tuple[str, str]] = []
-        self._bytecode: list[Bytecode] = []
-        self._asks: list[Ask] = []
-        self._imports: dict[str, set[str]] = {}
-        self._requires: dict[str, tuple[str, ...]] = {}
-        self._plugins: list[str] = []
-        self._keys: list[str] = []
+        self.markers = markers
 
-    def add(self, file: File) -> None:
-        if file.path.endswith(".py"):
-            self._add_source(file, file.source.read_bytes())
-        elif match := _DIST_INFO.fullmatch(file.path):
-            self._add_metadata(file, match[2])
-        else:
-            self._add_other(file)
+    @abstractmethod
+    def add(self, file: File, content: Content) -> None:
+        """Look at *file*, one of those that it reads."""
 
-    def facts(self, tree: Tree) -> Facts:
-        return Facts(
-            objects=tuple(self._objects),
-            strangers=tuple(self._strangers),
-            bytecode=tuple(self._bytecode),
-            asks=tuple(self._asks),
-            imports=_between(self._imports, tree),
-            requires=self._requires,
-            plugins=tuple(sorted(set(self._plugins))),
-            keys=tuple(self._keys),
-        )
+    @abstractmethod
+    def result(self, tree: Tree) -> T:
+        """Return the fact about all files of *tree*, which have been added."""
 
-    def _add_source(self, file: File, text: bytes) -> None:
-        modules = self._imports.setdefault(file.distribution or "", set())
-        modules.update(name for name in (*imports(text), *imports_by_name(text)) if not name.startswith("."))
-        if not file.distribution:
-            modules.update(name.module for name in quoted(text))
-        self._asks += (Ask(path=file.path, distribution=name) for name in metadata_uses(text))
 
-    def _add_metadata(self, file: File, name: str) -> None:
-        if file.distribution is None:
+class _Listed(FactCollector[tuple[T, ...]]):
+    """Collects a fact for each file that has one."""
+
+    def __init__(self, markers: Environment) -> None:
+        super().__init__(markers)
+        self.found: list[T] = []
+
+    def result(self, tree: Tree) -> tuple[T, ...]:  # noqa: ARG002 - the files have been added
+        return tuple(self.found)
+
+
+class _Objects(_Listed[Object]):
+    def add(self, file: File, content: Content) -> None:
+        if not content.head.startswith(MAGIC):
             return
-        if name == "METADATA":
-            self._requires[file.distribution] = tuple(self._required(_text(file)))
-        elif name == "entry_points.txt" and not _COMMANDS.issuperset(_GROUPS.findall(_text(file))):
-            self._plugins.append(file.distribution)
-
-    def _required(self, metadata: str) -> list[str]:
-        from packaging.requirements import Requirement
-        from packaging.utils import canonicalize_name
-
-        names = set()
-        for text in _REQUIRES.findall(metadata.partition("\n\n")[0].replace("\r", "")):
-            try:
-                requirement = Requirement(text)
-                applies = requirement.marker is None or requirement.marker.evaluate(self._markers)
-            except (ValueError, RecursionError):  # no requirement, or one that asks what nobody knows
-                continue
-            if applies:
-                names.add(canonicalize_name(requirement.name))
-        return sorted(names)
-
-    def _add_other(self, file: File) -> None:
-        with file.source.open("rb") as stream:
-            head = stream.read(_HEAD)
-            if head.startswith(MAGIC):
-                self._objects += _object(file, memoryview(mmap(stream.fileno(), 0, access=ACCESS_READ)))
-            elif file.path.endswith(".pyc"):
-                flags = int.from_bytes(head[4:8], "little")
-                self._bytecode.append(Bytecode(path=file.path, magic=int.from_bytes(head[:2], "little"), flags=flags))
-            elif system := _system(head, file.path):
-                self._strangers.append((file.path, system))
-            elif not file.distribution and file.path.endswith(_KEYS) and b"PRIVATE KEY-----" in head + stream.read():
-                self._keys.append(file.path)
+        try:
+            found = linkage(content.mapped(), file.parts[-1])
+        except ValueError as error:
+            self.found.append(Object(path=file.path, linkage=None, problem=str(error)))
+        else:
+            self.found += [Object(path=file.path, linkage=found)] if found is not None else []
 
 
-def _object(file: File, data: memoryview) -> list[Object]:
-    try:
-        found = linkage(data, file.parts[-1])
-    except ValueError as error:
-        return [Object(path=file.path, linkage=None, problem=str(error))]
-    return [Object(path=file.path, linkage=found)] if found is not None else []
+class _ForeignBinaries(_Listed[tuple[str, str]]):
+    def add(self, file: File, content: Content) -> None:
+        if system := _system(content.head, file.path):
+            self.found.append((file.path, system))
 
 
 def _system(head: bytes, path: str) -> str | None:
@@ -206,9 +202,115 @@ def _system(head: bytes, path: str) -> str | None:
     return "Windows" if head.startswith(b"MZ") and path.endswith(_WINDOWS) else None
 
 
-def _text(file: File) -> str:
-    return file.source.read_bytes().decode("utf-8", "replace")
+class _Bytecode(_Listed[Bytecode]):
+    def add(self, file: File, content: Content) -> None:
+        if file.path.endswith(".pyc"):
+            magic, flags = (int.from_bytes(part, "little") for part in (content.head[:2], content.head[4:8]))
+            self.found.append(Bytecode(path=file.path, magic=magic, flags=flags))
 
 
-def _joined(first: Mapping[str, tuple[str, ...]], second: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    return {name: (*first.get(name, ()), *second.get(name, ())) for name in {**first, **second}}
+class _Keys(_Listed[str]):
+    def add(self, file: File, content: Content) -> None:
+        if not file.distribution and file.path.endswith(_KEYS) and b"PRIVATE KEY-----" in content.whole:
+            self.found.append(file.path)
+
+
+class _MetadataUses(_Listed[MetadataUse]):
+    reads = Kind.SOURCE
+
+    def add(self, file: File, content: Content) -> None:
+        self.found += (MetadataUse(path=file.path, distribution=name) for name in metadata_uses(content.whole))
+
+
+class _Imports(FactCollector[dict[str, tuple[str, ...]]]):
+    """Leaves out those of the standard library and of a distribution's own modules.
+
+    The project's stay as they are: what it may import can be in another tree.
+    """
+
+    reads = Kind.SOURCE
+
+    def __init__(self, markers: Environment) -> None:
+        super().__init__(markers)
+        self._modules: defaultdict[str, set[str]] = defaultdict(set)
+
+    def add(self, file: File, content: Content) -> None:
+        modules = self._modules[file.distribution or ""]
+        text = content.whole
+        modules.update(name for name in (*imports(text), *imports_by_name(text)) if not name.startswith("."))
+        if not file.distribution:
+            modules.update(name.module for name in quoted(text))
+
+    def result(self, tree: Tree) -> dict[str, tuple[str, ...]]:
+        owners: defaultdict[str, set[str]] = defaultdict(set)
+        for file in tree:
+            parts = [part.partition(".")[0] for part in file.parts]
+            for name in parts[:1] if parts[0] != "python" else parts:
+                owners[name].add(file.distribution or "")
+        return {
+            name: tuple(sorted(module for module in modules if not name or owners[module.partition(".")[0]] - {name}))
+            for name, modules in sorted(self._modules.items())
+        }
+
+
+class _Plugins(FactCollector[tuple[str, ...]]):
+    reads = Kind.METADATA
+
+    def __init__(self, markers: Environment) -> None:
+        super().__init__(markers)
+        self._found: set[str] = set()
+
+    def add(self, file: File, content: Content) -> None:
+        if (
+            file.distribution
+            and file.parts[-1] == "entry_points.txt"
+            and not _COMMANDS.issuperset(_GROUPS.findall(content.text))
+        ):
+            self._found.add(file.distribution)
+
+    def result(self, tree: Tree) -> tuple[str, ...]:  # noqa: ARG002 - the files have been added
+        return tuple(sorted(self._found))
+
+
+class _Requires(FactCollector[dict[str, tuple[str, ...]]]):
+    reads = Kind.METADATA
+
+    def __init__(self, markers: Environment) -> None:
+        super().__init__(markers)
+        self._environment: dict[str, str | AbstractSet[str]] = {**cast("dict[str, str]", markers), "extra": ""}
+        self._found: dict[str, tuple[str, ...]] = {}
+
+    def add(self, file: File, content: Content) -> None:
+        if file.distribution and file.parts[-1] == "METADATA":
+            self._found[file.distribution] = tuple(self._required(content.text))
+
+    def result(self, tree: Tree) -> dict[str, tuple[str, ...]]:  # noqa: ARG002 - the files have been added
+        return self._found
+
+    def _required(self, metadata: str) -> list[str]:
+        from packaging.requirements import Requirement
+        from packaging.utils import canonicalize_name
+
+        names = set()
+        for text in _REQUIRES.findall(metadata.partition("\n\n")[0].replace("\r", "")):
+            try:
+                requirement = Requirement(text)
+                applies = requirement.marker is None or requirement.marker.evaluate(self._environment)
+            except (ValueError, RecursionError):  # no requirement, or one that asks what nobody knows
+                continue
+            if applies:
+                names.add(canonicalize_name(requirement.name))
+        return sorted(names)
+
+
+COLLECTORS: dict[str, type[FactCollector[Any]]] = {
+    "objects": _Objects,
+    "foreign_binaries": _ForeignBinaries,
+    "bytecode": _Bytecode,
+    "metadata_uses": _MetadataUses,
+    "imports": _Imports,
+    "requires": _Requires,
+    "plugins": _Plugins,
+    "keys": _Keys,
+}
+"""What fills each field of Facts."""

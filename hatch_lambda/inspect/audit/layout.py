@@ -11,7 +11,7 @@ from hatch_lambda.config.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA, Targ
 from hatch_lambda.core.model import Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import date
 
     from packaging.tags import Tag
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from hatch_lambda.config.target import Runtime
     from hatch_lambda.core.model import Tree
     from hatch_lambda.inspect.audit.subject import Subject
-    from hatch_lambda.stages.archive.read import ReadEntry
 
 
+MOST_LAYERS = 5
+"""AWS, "Lambda quotas"."""
 _FOR_ALL_TO_READ = 0o004
 _FOR_ALL_TO_ENTER = 0o005
 _SECRET = re.compile(
@@ -79,9 +80,9 @@ def _check_top(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def check_entries(entries: Iterable[ReadEntry]) -> Iterator[Finding]:
+def check_entries(subject: Subject) -> Iterator[Finding]:
     """Find files and folders that Lambda's user may not read, and symbolic links."""
-    for entry in entries:
+    for entry in subject.entries:
         if entry.is_symlink:
             yield Finding(
                 code="HL117",
@@ -105,11 +106,12 @@ def check_entries(entries: Iterable[ReadEntry]) -> Iterator[Finding]:
 _EXTENSIONS = (".py", "/__init__.py", ".pyc", "/__init__.pyc")
 
 
-def check_handler(tree: Tree, handler: str | None) -> Iterator[Finding]:
-    """Find a handler ``module.function`` whose module is not in *tree*.
+def check_handler(subject: Subject) -> Iterator[Finding]:
+    """Find a handler ``module.function`` whose module is not in the package.
 
     Lambda takes both dots and slashes in the module's name.
     """
+    tree, handler = subject.tree, subject.handler
     if handler is None:
         return
     module, dot, function = handler.rpartition(".")
@@ -181,6 +183,39 @@ def check_unzipped(tree: Tree, layers: int = 0, *, nested: bool = False) -> Iter
     )
 
 
+def check_size(subject: Subject) -> Iterator[Finding]:
+    """Find a package that is too large to be a function's, or to be uploaded directly, or empty."""
+    yield from check_unzipped(subject.tree, sum(layer.size for layer in subject.layers), nested=subject.nested)
+    yield from check_zipped(subject.zipped or 0)
+
+
+def check_layers(subject: Subject) -> Iterator[Finding]:
+    """Find more layers than a function may have."""
+    if len(subject.layers) > MOST_LAYERS:
+        yield Finding(
+            code="HL122",
+            severity=Severity.ERROR,
+            message=f"tool.lambda-slim.layers: {len(subject.layers)} layers; a function has {MOST_LAYERS} at most",
+            hint="put several together",
+        )
+
+
+def check_target(subject: Subject) -> Iterator[Finding]:
+    """Find a package that does not say what it is for, or for what Lambda does not have."""
+    if subject.runtime is not None and subject.architecture is not None:
+        return
+    known = (("--runtime", subject.hint.runtime), ("--architecture", subject.hint.architecture))
+    missing = [option for option, value in known if not value]
+    yield Finding(
+        code="HL121",
+        severity=Severity.NOTE,
+        message="nothing in the package tells what it is for, so what depends on that was not checked"
+        if missing
+        else f"{subject.hint.runtime} is not a Lambda runtime, so what depends on it was not checked",
+        hint=f"say {' and '.join(missing or ['--runtime'])}",
+    )
+
+
 def check_zipped(size: int, name: str = "the zip") -> Iterator[Finding]:
     """Find a zip, the *name* of which may be told, that is too large to be uploaded directly."""
     if size > DIRECT_UPLOAD_QUOTA:
@@ -215,20 +250,20 @@ _SHOWN = 5
 
 def check_platforms(tags: Mapping[str, frozenset[Tag]], target: TargetHint) -> Iterator[Finding]:
     """Find distributions none of whose tags fits *target*: their modules cannot be imported there."""
-    strangers = [f"{name} is for {why}" for name in sorted(tags) if (why := _stranger(tags[name], target)) is not None]
-    if strangers:
-        more = [f"and {len(strangers) - _SHOWN} more"] if len(strangers) > _SHOWN else []
+    misfits = [f"{name} is for {why}" for name in sorted(tags) if (why := _purpose(tags[name], target)) is not None]
+    if misfits:
+        more = [f"and {len(misfits) - _SHOWN} more"] if len(misfits) > _SHOWN else []
         wanted = " on ".join(filter(None, (target.runtime, target.architecture))) or "Lambda"
         yield Finding(
             code="HL007",
             severity=Severity.WARNING,
-            message=f"not for {wanted}: {'; '.join([*strangers[:_SHOWN], *more])}",
+            message=f"not for {wanted}: {'; '.join([*misfits[:_SHOWN], *more])}",
             hint="install again for one target: `--platform` and `--only-binary=:all:` of pip,"
             " `--python-platform` of uv; and `--python-version` of both",
         )
 
 
-def _stranger(tags: frozenset[Tag], target: TargetHint) -> str | None:
+def _purpose(tags: frozenset[Tag], target: TargetHint) -> str | None:
     """Return what a distribution is for, unless that is *target*, or everything."""
     compiled = [tag for tag in tags if tag.platform != "any"]
     if compiled and len(compiled) == len(tags):

@@ -39,7 +39,7 @@ def check_modules(subject: Subject) -> Iterator[Finding]:
     """
     fits: defaultdict[str, int] = defaultdict(int)
     misfits: defaultdict[str, list[_Misfit]] = defaultdict(list)
-    systems = dict(subject.facts.strangers)
+    systems = dict(subject.facts.foreign_binaries)
     objects = {found.path: found for found in subject.facts.objects}
     for file in subject.tree:
         if file.path not in systems and file.path not in objects:
@@ -72,7 +72,7 @@ def check_modules(subject: Subject) -> Iterator[Finding]:
 
 def _check_others(subject: Subject, told: set[str]) -> Iterator[Finding]:
     """Find what is no module and is for another system or machine."""
-    others = [(path, "HL108", f"is for {system}") for path, system in subject.facts.strangers]
+    others = [(path, "HL108", f"is for {system}") for path, system in subject.facts.foreign_binaries]
     if subject.architecture is not None:
         others += (
             (found.path, "HL101", f"is for {found.linkage.machine}")

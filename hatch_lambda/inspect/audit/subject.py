@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from hatch_lambda.config.target import TargetHint
+from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.errors import VerificationError
 from hatch_lambda.inspect.audit.facts import Facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable
 
     from hatch_lambda.config.target import Architecture, Runtime
     from hatch_lambda.core.model import Tree
+    from hatch_lambda.stages.archive.read import ReadEntry
 
 
 _SHOWN = 3
@@ -42,6 +45,14 @@ def raise_errors(findings: Iterable[Finding]) -> None:
     )
 
 
+class Layer(Struct, frozen=True, kw_only=True):
+    """What is in one."""
+
+    paths: frozenset[str]
+    size: int
+    """Bytes unzipped."""
+
+
 _SITE = re.compile(r"python/(?:lib/python3\.\d+/site-packages/)?")
 
 
@@ -56,8 +67,15 @@ class Subject(Struct, frozen=True, kw_only=True, dict=True):
     """What Lambda is to call."""
     nested: bool = False
     """Whether some of the files are nested, so that their size does not matter."""
-    elsewhere: frozenset[str] = frozenset()
-    """Paths of the files that layers add, as they are below ``/opt``."""
+    layers: tuple[Layer, ...] = ()
+    hint: TargetHint = field(default_factory=TargetHint)
+    """What of the target is known where *runtime* or *architecture* is None."""
+    entries: tuple[ReadEntry, ...] = ()
+    """What the zip, or the system, says of its files."""
+    zipped: int | None = None
+    """Bytes of the zip, where there is one."""
+    cache: Cache = field(default_factory=lambda: Cache(root=None))
+    """Where checks keep what they need not find out again."""
     syntax: tuple[Finding, ...] | None = None
     """What the runtime's own interpreter found when it compiled the project's modules; None where it did not."""
 
@@ -65,6 +83,11 @@ class Subject(Struct, frozen=True, kw_only=True, dict=True):
     def paths(self) -> frozenset[str]:
         """The paths of all its files."""
         return frozenset(file.path for file in self.tree)
+
+    @cached_property
+    def elsewhere(self) -> frozenset[str]:
+        """Paths of the files that layers add, as they are below ``/opt``."""
+        return frozenset().union(*(layer.paths for layer in self.layers))
 
     @cached_property
     def tops(self) -> frozenset[str]:
@@ -85,18 +108,6 @@ class Subject(Struct, frozen=True, kw_only=True, dict=True):
 _IN_LAYERS = frozenset({"python", "lib", "bin", "share", "include", "etc", "licenses"})
 
 
-MOST_LAYERS = 5
-"""AWS, "Lambda quotas"."""
-
-
-class Layer(Struct, frozen=True, kw_only=True):
-    """What is in one."""
-
-    paths: frozenset[str]
-    size: int
-    """Bytes unzipped."""
-
-
 def read_layers(zips: Iterable[str | Path]) -> tuple[Layer, ...]:
     """Read the directories of *zips*. Raises ArchiveError."""
     from hatch_lambda.stages.archive.read import entries
@@ -106,17 +117,6 @@ def read_layers(zips: Iterable[str | Path]) -> tuple[Layer, ...]:
         files = [entry for entry in entries(Path(path)) if not entry.is_directory]
         layers.append(Layer(paths=frozenset(file.path for file in files), size=sum(file.size for file in files)))
     return tuple(layers)
-
-
-def check_layers(layers: Sequence[Layer]) -> Iterator[Finding]:
-    """Find more layers than a function may have."""
-    if len(layers) > MOST_LAYERS:
-        yield Finding(
-            code="HL122",
-            severity=Severity.ERROR,
-            message=f"tool.lambda-slim.layers: {len(layers)} layers; a function has {MOST_LAYERS} at most",
-            hint="put several together",
-        )
 
 
 class Unused(Struct, frozen=True, kw_only=True, rename={"size": "bytes"}):
@@ -136,7 +136,7 @@ class Audit(Struct, frozen=True, kw_only=True):
     """What each distribution requires on the target."""
 
 
-def settle(findings: Iterable[Finding], ignore: Iterable[str]) -> tuple[Finding, ...]:
+def demote(findings: Iterable[Finding], ignore: Iterable[str]) -> tuple[Finding, ...]:
     """Make notes of *findings* whose codes are to be ignored."""
     ignored = frozenset(ignore)
     return tuple(

@@ -17,24 +17,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatch_lambda.config.target import Runtime
-    from hatch_lambda.core.cache import Cache
     from hatch_lambda.core.model import File
     from hatch_lambda.inspect.audit.subject import Subject
 
 
-def check_syntax(subject: Subject, handler: str | None, cache: Cache) -> Iterator[Finding]:
+def check_syntax(subject: Subject) -> Iterator[Finding]:
     """Find modules of the project that cannot be compiled, by the runtime's interpreter or this one if it is such.
 
     Only the handler's module is sure to be imported; others may be templates.
     """
-    stem = (handler or "").rpartition(".")[0].replace(".", "/")
-    found = subject.syntax if subject.syntax is not None else _compiled_here(subject, cache)
+    stem = (subject.handler or "").rpartition(".")[0].replace(".", "/")
+    found = subject.syntax if subject.syntax is not None else _compiled_here(subject)
     for finding in found:
         is_handler = finding.path in {f"{stem}.py", f"{stem}/__init__.py"}
         yield replace(finding, severity=Severity.ERROR) if is_handler else finding
 
 
-def _compiled_here(subject: Subject, cache: Cache) -> Iterator[Finding]:
+def _compiled_here(subject: Subject) -> Iterator[Finding]:
     if not _is_ours(subject.runtime):
         return
     for file in subject.tree:
@@ -42,10 +41,10 @@ def _compiled_here(subject: Subject, cache: Cache) -> Iterator[Finding]:
             continue
         text = file.source.read_bytes()
         key = digest(sys.version, text)
-        if cache.get("syntax", key) is not None:
+        if subject.cache.get("syntax", key) is not None:
             continue
         if (problem := _problem(text, file.path)) is None:
-            cache.put("syntax", key, b"")
+            subject.cache.put("syntax", key, b"")
             continue
         yield Finding(
             code="HL113",

@@ -13,9 +13,7 @@ from hatch_lambda.core.model import File, Finding, Severity, Tree
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.inspect.audit.checks import audit
 from hatch_lambda.inspect.audit.facts import collect
-from hatch_lambda.inspect.audit.layout import check_entries, check_unzipped, check_zipped
-from hatch_lambda.inspect.audit.subject import Audit, Subject, Unused, read_layers, settle
-from hatch_lambda.inspect.audit.syntax import check_syntax
+from hatch_lambda.inspect.audit.subject import Audit, Subject, Unused, demote, read_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +108,7 @@ def verify_package(  # noqa: PLR0913 - each is of another owner
     )
     facts = collect(tree, some.markers)
     hint |= guess_target(machines=_machines(facts))
-    layers = read_layers(settings.layers)
+    zipped = None if path.is_dir() else path.stat().st_size
     subject = Subject(
         tree=tree,
         facts=facts,
@@ -118,24 +116,20 @@ def verify_package(  # noqa: PLR0913 - each is of another owner
         architecture=Architecture(hint.architecture) if hint.architecture else None,
         handler=handler,
         nested=nested,
-        elsewhere=frozenset().union(*(layer.paths for layer in layers)),
+        layers=read_layers(settings.layers),
+        hint=hint,
+        entries=tuple(entries or _modes(tree)),
+        zipped=zipped,
+        cache=cache,
     )
-    audited = audit(subject, layers)
-    size = path.stat().st_size if not path.is_dir() else None
-    more = [
-        *check_unzipped(tree, sum(layer.size for layer in layers), nested=nested),
-        *check_syntax(subject, handler, cache),
-        *check_entries(entries or _modes(tree)),
-        *check_zipped(size or 0),
-        *_check_hint(hint),
-    ]
+    audited = audit(subject)
     return Verified(
         path=path,
         tree=tree,
-        zipped=size,
+        zipped=zipped,
         runtime=hint.runtime,
         architecture=hint.architecture,
-        audit=replace(audited, findings=settle([*audited.findings, *more], settings.ignore)),
+        audit=replace(audited, findings=demote(audited.findings, settings.ignore)),
     )
 
 
@@ -184,21 +178,3 @@ def _modes(tree: Tree) -> list[ReadEntry]:
 
 def _machines(facts: Facts) -> Iterator[str]:
     return (item.linkage.machine for item in facts.objects if item.linkage is not None)
-
-
-def _check_hint(hint: TargetHint) -> list[Finding]:
-    if hint.runtime in runtimes() and hint.architecture:
-        return []
-    missing = [
-        option for option, value in (("--runtime", hint.runtime), ("--architecture", hint.architecture)) if not value
-    ]
-    return [
-        Finding(
-            code="HL121",
-            severity=Severity.NOTE,
-            message="nothing in the package tells what it is for, so what depends on that was not checked"
-            if missing
-            else f"{hint.runtime} is not a Lambda runtime, so what depends on it was not checked",
-            hint=f"say {' and '.join(missing or ['--runtime'])}",
-        )
-    ]

@@ -8,14 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from hatch_lambda.config.target import Architecture, Target, runtimes
-from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.elf.linkage import Linkage
 from hatch_lambda.core.model import File, Tree
 from hatch_lambda.inspect.audit.checks import audit
 from hatch_lambda.inspect.audit.facts import Facts, Object, collect
-from hatch_lambda.inspect.audit.layout import check_unzipped
 from hatch_lambda.inspect.audit.subject import Subject
-from hatch_lambda.inspect.audit.syntax import check_syntax
 
 
 @pytest.fixture
@@ -70,12 +67,7 @@ def audited():
     """Return what the audit finds, as code, severity and path."""
 
     def audited(subject, **told):
-        subject = replace(subject, **told)
-        found = [
-            *audit(subject, ()).findings,
-            *check_unzipped(subject.tree),
-            *check_syntax(subject, subject.handler, Cache(root=None)),
-        ]
+        found = audit(replace(subject, **told)).findings
         return [(finding.code, finding.severity.value, finding.path) for finding in found]
 
     return audited

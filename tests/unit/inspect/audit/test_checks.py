@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from hatch_lambda import api
+from hatch_lambda.config import decode, schema
 from hatch_lambda.config.target import DIRECT_UPLOAD_QUOTA, UNZIPPED_QUOTA, runtimes
+from hatch_lambda.core import codec
 from hatch_lambda.core.model import File, Finding, Severity, Tree
-from hatch_lambda.errors import VerificationError
+from hatch_lambda.errors import ConfigurationError, VerificationError
+from hatch_lambda.inspect.audit import checks, layout
 from hatch_lambda.inspect.audit.layout import check_handler, check_runtime, check_unzipped, check_zipped
-from hatch_lambda.inspect.audit.subject import raise_errors
+from hatch_lambda.inspect.audit.subject import Subject, raise_errors
+from tests.unit import test_readme
 
+DATA = "inspect/audit/checks.toml"
 PYTHON = runtimes()["python3.12"]
+
+
+def handled(files, handler):
+    return Subject(tree=files, handler=handler)
 
 
 def tree(*paths, size=0, distribution=None, project=True):
@@ -42,12 +54,12 @@ def codes(findings):
     ],
 )
 def test_a_handler_that_lambda_finds_is_no_finding(path, handler):
-    assert list(check_handler(tree(path), handler)) == []
+    assert list(check_handler(handled(tree(path), handler))) == []
 
 
 @pytest.mark.parametrize("handler", ["", "handler", ".handler", "app.", "app.hand ler", "app:handler", "app.handler()"])
 def test_a_handler_of_another_form_is_an_error_with_an_example(handler):
-    (finding,) = check_handler(tree("app.py"), handler)
+    (finding,) = check_handler(handled(tree("app.py"), handler))
     assert (finding.code, finding.severity) == ("HL004", Severity.ERROR)
     assert finding.message.startswith(f"tool.lambda-slim.handler: {handler!r} ")
     assert "package.module.function" in finding.hint
@@ -55,7 +67,7 @@ def test_a_handler_of_another_form_is_an_error_with_an_example(handler):
 
 @pytest.mark.parametrize("handler", ["app.main.handler", "other.handler", "..app.handler", "pkg.app.Class.method"])
 def test_a_handler_whose_file_is_not_there_is_an_error(handler):
-    (finding,) = check_handler(tree("app.py", "pkg/app.py", "native.so.py"), handler)
+    (finding,) = check_handler(Subject(tree=tree("app.py", "pkg/app.py", "native.so.py"), handler=handler))
     assert (finding.code, finding.severity) == ("HL005", Severity.ERROR)
     assert handler.rpartition(".")[0].replace(".", "/") + ".py" in finding.message
 
@@ -65,12 +77,12 @@ def test_a_handler_whose_file_is_not_there_is_an_error(handler):
     [("pkg.ap.handler", "pkg.app.handler"), ("app.handler", "pkg.app.handler"), ("src.pkg.app.run", "pkg.app.run")],
 )
 def test_the_module_that_was_probably_meant_is_named(handler, meant):
-    (finding,) = check_handler(tree("pkg/app.py", "zzz.py"), handler)
+    (finding,) = check_handler(handled(tree("pkg/app.py", "zzz.py"), handler))
     assert finding.hint.startswith(f"did you mean {meant}? ")
 
 
 def test_modules_of_dependencies_are_not_meant():
-    (finding,) = check_handler(tree("lib/ap.py", project=False), "lib.app.handler")
+    (finding,) = check_handler(Subject(tree=tree("lib/ap.py", project=False), handler="lib.app.handler"))
     assert "did you mean" not in finding.hint
 
 
@@ -135,3 +147,72 @@ def test_errors_are_raised_together_each_remedy_once():
 
 def test_warnings_and_notes_stop_nothing():
     raise_errors([finding("HL901", Severity.WARNING), finding("HL902", Severity.NOTE)])
+
+
+@pytest.fixture
+def entries(monkeypatch):
+    """Give the entries of ``checks.toml``, which a test may add to."""
+    entries = copy.deepcopy(codec.load(DATA))
+    read = codec.load
+    for module in (checks, decode, schema):
+        monkeypatch.setattr(module, "load", lambda name: entries if name == DATA else read(name))
+    return entries
+
+
+def check_nines(subject):
+    """Find files whose name has a nine."""
+    for path in sorted(subject.paths):
+        if "9" in path:
+            yield Finding(code="HL999", severity=Severity.WARNING, path=path, message="has a nine")
+
+
+@pytest.fixture
+def new(entries, monkeypatch):
+    """Add a check."""
+    monkeypatch.setattr(layout, "check_nines", check_nines, raising=False)
+    entries["HL999"] = {"severities": ["warning"], "title": "a nine", "run": "layout.check_nines"}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("HATCH_LAMBDA_CACHE_DIR", str(tmp_path / "cache"))
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "a9.py").write_text("")
+    head = '[project]\nname = "p"\nversion = "1"\n[tool.lambda-slim]\nruntime = "python3.13"\n'
+    (folder / "pyproject.toml").write_text(head)
+    return folder
+
+
+@pytest.mark.usefixtures("new")
+def test_one_entry_is_all_that_verify_the_build_the_readme_and_the_schema_need(project):
+    """And the function that it names."""
+    made = api.build(project, bytecode="none")
+    again = api.build(project, bytecode="none")
+    for findings in (made.findings, again.findings, api.verify_package(made.path).findings):
+        assert [(found.severity, found.path) for found in findings if found.code == "HL999"] == [("warning", "a9.py")]
+    ignored = api.build(project, bytecode="none", verify_ignore=["HL999"])
+    assert {found.severity for found in ignored.findings if found.code == "HL999"} == {"note"}
+    assert "HL999" in schema.schema()["properties"]["verify-ignore"]["items"]["enum"]
+    assert test_readme.checks_table()[-1] == "| `HL999` | warning | a nine |"
+
+
+def test_without_the_entry_nothing_knows_it(project):
+    with pytest.raises(ConfigurationError, match="no check has the code 'HL999'"):
+        api.build(project, verify_ignore=["HL999"])
+
+
+@pytest.mark.parametrize("slip", [{"sevrities": ["note"]}, {"severities": ["bad"]}, {"severities": "note"}])
+def test_a_slip_in_an_entry_is_an_error(entries, slip):
+    entries["HL999"] = {"severities": ["note"], "title": "a nine"} | slip
+    with pytest.raises(msgspec.ValidationError):
+        checks.checks()
+
+
+@pytest.mark.parametrize("name", sorted({check.run for check in checks.checks() if check.run}))
+def test_what_an_entry_names_is_a_function_of_a_subject_alone(name):
+    """It is imported by its name, which no type checker follows."""
+    function = checks.function_of(name)
+    parameters = [key for key in function.__annotations__ if key != "return"]
+    assert (parameters, function.__annotations__["subject"]) == (["subject"], Subject.__name__)
+    assert function.__annotations__["return"] == "Iterator[Finding]"

@@ -6,12 +6,18 @@ import stat
 
 import pytest
 
+from hatch_lambda.core.model import Tree
 from hatch_lambda.inspect.audit.layout import check_entries, check_names
+from hatch_lambda.inspect.audit.subject import Subject
 from hatch_lambda.stages.archive.read import ReadEntry
 
 
 def told(findings):
     return [(finding.code, finding.severity.value, finding.path) for finding in findings]
+
+
+def listed(*entries):
+    return Subject(tree=Tree(()), entries=entries)
 
 
 def entry(name, mode):
@@ -83,8 +89,8 @@ def test_names_that_differ_only_in_case_are_noted(package):
     ],
 )
 def test_what_lambdas_user_may_not_read_is_an_error(name, mode, bad):
-    assert told(check_entries([entry(name, mode)])) == ([("HL115", "error", name.rstrip("/"))] if bad else [])
+    assert told(check_entries(listed(entry(name, mode)))) == ([("HL115", "error", name.rstrip("/"))] if bad else [])
 
 
 def test_links_are_told():
-    assert told(check_entries([entry("a", stat.S_IFLNK | 0o777)])) == [("HL117", "warning", "a")]
+    assert told(check_entries(listed(entry("a", stat.S_IFLNK | 0o777)))) == [("HL117", "warning", "a")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hatch_lambda.inspect.audit.linking import check_linking
+from hatch_lambda.inspect.audit.subject import Layer
 
 MODULE = "pkg/fast.cpython-313-x86_64-linux-gnu.so"
 
@@ -61,7 +62,9 @@ def test_a_library_is_found_where_the_loader_looks(linked, folders, place):
 
 
 def test_a_layer_has_libraries_in_lib(linked):
-    subject = linked({MODULE: {"needed": ("libGL.so.1",)}}, elsewhere=frozenset({"lib/libGL.so.1"}))
+    subject = linked(
+        {MODULE: {"needed": ("libGL.so.1",)}}, layers=(Layer(paths=frozenset({"lib/libGL.so.1"}), size=1),)
+    )
     assert messages(subject) == []
 
 

@@ -6,6 +6,7 @@ import re
 import sys
 
 import pytest
+from msgspec.structs import replace
 
 from hatch_lambda.config.target import runtimes
 from hatch_lambda.core.cache import Cache
@@ -27,7 +28,7 @@ TEXTS = {
 
 def found(package, text, cache):
     subject = package({"app.py": text}, runtime=HERE)
-    return [(finding.code, finding.message) for finding in check_syntax(subject, None, cache)]
+    return [(finding.code, finding.message) for finding in check_syntax(replace(subject, cache=cache))]
 
 
 def called_from(depth, function):
