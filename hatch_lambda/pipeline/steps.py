@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from hatch_lambda.core.dist_info import at_top
 from hatch_lambda.core.log import logger
 from hatch_lambda.core.model import Tree
 from hatch_lambda.inspect.audit.subject import raise_errors
@@ -77,7 +78,7 @@ class Run(Struct, frozen=True, kw_only=True):
         But where these ask for lists of files, the project's has to be among them.
         """
         settings = self.settings.slim
-        if settings.dist_info == "minimal" and any(file.path.endswith(".dist-info/RECORD") for file in dependencies):
+        if settings.dist_info == "minimal" and any(at_top(file.path, "RECORD") for file in dependencies):
             settings = replace(settings, dist_info="keep")
         return plan_slimming(own, settings)
 

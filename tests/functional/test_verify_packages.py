@@ -19,8 +19,8 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 from hatch_lambda.api import build, verify_package
 from hatch_lambda.core.elf.linkage import family, linkage
 from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaError, VerificationError
-from hatch_lambda.inspect.audit import checks as judging
 from hatch_lambda.inspect.audit import layout as quotas
+from hatch_lambda.inspect.audit import linking
 from tests.functional.wheels import make_project, make_wheel
 
 MODULE = "fast.cpython-313-x86_64-linux-gnu.so"
@@ -279,18 +279,18 @@ def test_sound_packages_of_ours_have_no_finding(tmp_path):
     assert told(package.path) == []
 
 
-def test_what_did_not_change_is_not_judged_again(tmp_path, monkeypatch):
-    """Nor after an edit that changes nothing of what is judged; sizes are looked at each time."""
+def test_what_did_not_change_is_not_checked_again(tmp_path, monkeypatch):
+    """Nor after an edit that changes nothing of what is checked; sizes are looked at each time."""
     monkeypatch.setenv("HATCH_LAMBDA_CACHE_DIR", str(tmp_path / "cache"))
     wheel = make_wheel(tmp_path / "wheels", "a", {"a/__init__.py": ""})
     project = make_project(tmp_path / "project", wheel)
     code = (project / "app.py").read_text()
     first = build(project, verify="static")
 
-    def judge(*_):
-        raise AssertionError("it was judged again")
+    def check(*_):
+        raise AssertionError("it was checked again")
 
-    monkeypatch.setattr(judging, "audit", judge)
+    monkeypatch.setattr(linking, "check_linking", check)
     (project / "app.py").write_text(f"{code}# edited\n")
     assert build(project, verify="static").audit == first.audit
     monkeypatch.setattr(quotas, "UNZIPPED_QUOTA", 1)

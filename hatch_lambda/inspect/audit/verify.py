@@ -8,7 +8,6 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from hatch_lambda.config.target import UNZIPPED_QUOTA, Architecture, Target, TargetHint, guess_target, runtimes
-from hatch_lambda.core.dist_info import attribute
 from hatch_lambda.core.model import File, Finding, Severity, Tree
 from hatch_lambda.errors import ConfigurationError
 from hatch_lambda.inspect.audit.checks import audit
@@ -99,7 +98,6 @@ def verify_package(  # noqa: PLR0913 - each is of another owner
 
     entries = read.entries(path) if not path.is_dir() else ()
     tree = unpack(path, workspace / "package") if not path.is_dir() else _read_folder(path)
-    tree = attribute(tree)
     hint = expected | guess_target(path.name, paths=(file.path for file in tree))
     known = runtimes()
     some = Target(
@@ -143,7 +141,7 @@ def guess_by_files(tree: Tree) -> TargetHint:
 
 
 def _read_folder(path: Path) -> Tree:
-    from hatch_lambda.core.dist_info import with_owners
+    from hatch_lambda.core.dist_info import attribute_files
     from hatch_lambda.core.files import is_executable, walk
 
     if not any(path.iterdir()):
@@ -153,7 +151,7 @@ def _read_folder(path: Path) -> Tree:
         status = source.stat()
         executable = is_executable(source, status.st_mode)
         files.append(File(path=name, source=source, size=status.st_size, executable=executable))
-    return with_owners(files)
+    return attribute_files(files)
 
 
 def _modes(tree: Tree) -> list[ReadEntry]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from packaging.metadata import RawMetadata, parse_email
-from packaging.utils import canonicalize_name
 
+from hatch_lambda.core.dist_info import DistInfoPath
 from hatch_lambda.stages.archive.read import entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from hatch_lambda.core.model import File, Tree
@@ -22,12 +21,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _ELF = b"\x7fELF"
-_LAYER = r"python/(?:lib/python3\.\d+/site-packages/)?"
-"""Where layers have what functions have at the top."""
-_SITE = re.compile(_LAYER)
-_INFO = re.compile(rf"(?P<site>(?:{_LAYER})?)(?P<folder>[^/]+)\.(?:dist|egg)-info/(?P<rest>.+)")
-_SUFFIX = re.compile(r"\.(?:py|pyc|libs|so|data)\b.*|\.(?:dist|egg)-info$|-.*\.(?:dist|egg)-info$|\.cpython-.*")
-_DEEPEST_NAMESPACE = 3
+_SITE = re.compile(r"(?:python/(?:lib/python3\.\d+/site-packages/)?)?")
+"""Where functions and layers have modules, and so the metadata of distributions that none vendors."""
 
 
 class Item(Struct, frozen=True, kw_only=True):
@@ -90,14 +85,16 @@ def take_inventory(
 ) -> Inventory:
     """Look into the zip at *path*, whose files are *unpacked* somewhere.
 
-    *owners* says whose each file is, where that is known; otherwise RECORD, ``top_level.txt`` and the names tell.
+    *owners* says whose each file is, where a build knows it better than the files.
     *removed* is metadata that slimming took, by path: it speaks for distributions that are still there.
     """
     listed = entries(path)
     zipped = {entry.path: entry.compressed_size for entry in listed}
     metadata = _metadata({file.path: file.source for file in unpacked}, removed)
-    owned = owners if owners is not None else dict(_guesses(unpacked, metadata))
-    items = tuple(_item(file, zipped[file.path], owned.get(file.path)) for file in unpacked)
+    items = tuple(
+        _item(file, zipped[file.path], file.distribution if owners is None else owners.get(file.path))
+        for file in unpacked
+    )
     present = {item.owner for item in items if item.owner is not None}
     found = {file.path: item for file, item in zip(unpacked, items, strict=True)}
     modes = (
@@ -119,57 +116,32 @@ def take_inventory(
 
 def is_metadata(path: str) -> bool:
     """Tell whether the file at *path* says what its distribution is, or what went into it."""
-    match = _INFO.fullmatch(path)
-    return match is not None and (match["rest"] in {"METADATA", "PKG-INFO"} or match["rest"].startswith("sboms/"))
+    info = _info(path)
+    return info is not None and (info.rest in {"METADATA", "PKG-INFO"} or info.rest.startswith("sboms/"))
+
+
+def _info(path: str) -> DistInfoPath | None:
+    info = DistInfoPath.parse(path)
+    return info if info is not None and _SITE.fullmatch(info.site) else None
 
 
 def _metadata(files: Mapping[str, Path], removed: Mapping[str, bytes]) -> dict[str, Metadata]:
     """Read what the distributions say of themselves; a file in the package before one that was removed."""
     found: dict[str, Metadata] = {}
     contents = {**removed, **{path: source.read_bytes() for path, source in files.items() if is_metadata(path)}}
-    for match in filter(None, map(_INFO.fullmatch, sorted({*files, *removed}))):
-        path, rest = match[0], match["rest"]
-        name, _, version = match["folder"].partition("-")
-        one = found.setdefault(canonicalize_name(name), Metadata(name=canonicalize_name(name)))
-        one.version = one.version or version.partition("-")[0] or None
+    for path in sorted({*files, *removed}):
+        if (info := _info(path)) is None:
+            continue
+        one = found.setdefault(info.distribution, Metadata(name=info.distribution))
+        one.version = one.version or info.version
         if path not in contents:
             continue
-        if rest in {"METADATA", "PKG-INFO"}:
+        if info.rest in {"METADATA", "PKG-INFO"}:
             one.raw = parse_email(contents[path])[0]
             one.version = one.raw.get("version") or one.version
         else:
             one.sboms[path] = contents[path]
     return found
-
-
-def _guesses(unpacked: Tree, metadata: Mapping[str, Metadata]) -> Iterator[tuple[str, str | None]]:
-    """Yield whose each file is: as a RECORD says, else as the names of its folders do."""
-    tops: defaultdict[str, str] = defaultdict(str)
-    for file in unpacked:
-        match = _INFO.fullmatch(file.path)
-        if match and match["rest"] == "top_level.txt":
-            for line in file.source.read_text(encoding="utf-8", errors="replace").splitlines():
-                tops[line.strip()] = canonicalize_name(match["folder"].partition("-")[0])
-    for name, one in metadata.items():
-        tops.update(dict.fromkeys(one.raw.get("import_names", []), name))
-    for file in unpacked:
-        # The metadata of what a distribution vendors is that distribution's data.
-        vendored = ".dist-info/" in file.path and not _INFO.fullmatch(file.path)
-        yield file.path, (None if vendored else file.distribution) or _by_name(file, tops, metadata)
-
-
-def _by_name(file: File, tops: Mapping[str, str], known: Iterable[str]) -> str | None:
-    parts = _SITE.sub("", file.path, count=1).split("/")
-    if match := _INFO.fullmatch(file.path):
-        return canonicalize_name(match["folder"].partition("-")[0])
-    parts[0] = _SUFFIX.sub("", parts[0])
-    if parts[0] in tops:
-        return tops[parts[0]]
-    for depth in range(min(_DEEPEST_NAMESPACE, len(parts)), 0, -1):
-        name = canonicalize_name("-".join([*parts[: depth - 1], _SUFFIX.sub("", parts[depth - 1])]))
-        if name in known:
-            return name
-    return None
 
 
 def _item(file: File, zipped: int, owner: str | None) -> Item:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import posixpath
-import re
 import shutil
 import stat
 import struct
@@ -24,7 +23,7 @@ import deflate
 from msgspec import Struct
 
 from hatch_lambda.core.codec import DocumentError, open_regular
-from hatch_lambda.core.dist_info import with_owners
+from hatch_lambda.core.dist_info import at_top, attribute_files
 from hatch_lambda.core.model import File
 from hatch_lambda.core.parallel import batches
 from hatch_lambda.core.untrusted import clash, name_problem, shown
@@ -63,7 +62,7 @@ def is_own_wheel(path: Path) -> bool:
     """Tell whether the wheel at *path* is one that a build wrote: it says so itself."""
     try:
         with opened(path) as archive:
-            wheels = [entry for entry in archive.infolist() if re.fullmatch(r"[^/]+\.dist-info/WHEEL", entry.filename)]
+            wheels = [entry for entry in archive.infolist() if at_top(entry.filename, "WHEEL") is not None]
             return any(
                 entry.file_size <= _LONGEST_WHEEL and b"\nGenerator: hatch-lambda " in archive.read(entry)
                 for entry in wheels
@@ -254,7 +253,7 @@ def unpack(path: Path, folder: Path) -> Tree:
     """Unpack the zip at *path* into *folder*, which is empty or not there yet, and return its files.
 
     Symbolic links are passed over; ``entries`` lists them. Files become readable whatever their mode says. Each
-    belongs to the distribution whose RECORD lists it, if any. Raises ArchiveError as ``entries`` does, and for
+    says whose it is, as far as the package tells. Raises ArchiveError as ``entries`` does, and for
     content that is not what its headers say.
     """
     with opened(path) as archive:
@@ -276,7 +275,7 @@ def unpack(path: Path, folder: Path) -> Tree:
                 f"{path}: cannot be unpacked: {error.filename or folder}: {error.strerror}",
                 hint="check the free space where temporary files are, and the names in the zip",
             ) from error
-    return with_owners(made)
+    return attribute_files(made)
 
 
 def _make_folders(listed: Iterable[ReadEntry], folder: Path) -> None:

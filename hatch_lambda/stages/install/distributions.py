@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from hatch_lambda.core.dist_info import distribution_of, read
+from hatch_lambda.core.dist_info import DistInfoPath, read
 from hatch_lambda.core.files import is_executable, package_path, walk
 from hatch_lambda.core.model import Change, File, Stage, Tree
 from hatch_lambda.errors import CommandError, InstallError
@@ -109,7 +109,9 @@ def _claims(folder: Path, *, strict: bool) -> dict[str, dict[str, str]]:
     """
     claims: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for record in sorted(folder.glob("*.dist-info/RECORD")):
-        name = distribution_of(record.parent.name)
+        info = DistInfoPath.parse(f"{record.parent.name}/{record.name}")
+        assert info is not None
+        name = info.distribution
         for row in read(record):
             path = row.path if strict else _UPWARDS.sub("", row.path)
             claims[package_path(path, name)][name] = row.digest

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from hatch_lambda.core.dist_info import at_top
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -76,7 +78,7 @@ def _others(project: Project) -> tuple[str, ...]:
 
 def _generator(tree: Tree) -> str | None:
     for file in tree:
-        if file.path.endswith(".dist-info/WHEEL"):
+        if at_top(file.path, "WHEEL") is not None:
             for line in file.source.read_text(encoding="utf-8").splitlines():
                 if line.startswith("Generator: "):
                     return line.removeprefix("Generator: ")

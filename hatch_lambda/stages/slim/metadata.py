@@ -8,17 +8,16 @@ stays, because its distribution put it there on purpose and can read it with ``D
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from hatch_lambda.core.dist_info import DistInfoPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hatch_lambda.core.model import File
 
-
-_FOLDER = re.compile(r"(?P<name>[^/]+?)(?:-[^/]*)?\.(?:dist-info|egg-info)/(?P<rest>.+)")
 
 _LEFTOVERS = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
 
@@ -61,8 +60,8 @@ def locate(path: str) -> tuple[str, str] | None:
 
     Only a folder at the top is one: those below are data of the package that vendors them.
     """
-    match = _FOLDER.match(path)
-    return (match["name"], match["rest"]) if match else None
+    info = DistInfoPath.parse(path)
+    return (info.name, info.rest) if info is not None and not info.site else None
 
 
 def reads_file_lists(distribution: str | None, text: bytes) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from hatch_lambda.core.dist_info import at_top
 from hatch_lambda.core.source.files import Texts, is_binary_module, is_module, is_source, module_name, package_name
 from hatch_lambda.core.source.imports import Quoted, Words, dotted, imports, quoted
 from hatch_lambda.stages.slim.file_names import Mentions, names_folder
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 
 _ENTRY_POINT = re.compile(rb"=[ \t]*([\w.]+)")
-_METADATA = re.compile(r"[^/]+\.(?:dist-info|egg-info)/entry_points\.txt")
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -130,7 +130,7 @@ class _Scan(Struct, dict=True):
                     self._scan_source(file, text)
             elif is_binary_module(file):
                 self._scan_binary(file, sorted(own.get(file.distribution, ())))
-            elif _METADATA.fullmatch(file.path):
+            elif at_top(file.path, "entry_points.txt") is not None:
                 self._scan_entry_points(file)
         self._follow()
         while self._reach_named():

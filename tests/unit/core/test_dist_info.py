@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatch_lambda.core.dist_info import Row, digest, distribution_of, read, renew
+from hatch_lambda.core.dist_info import DistInfoPath, Row, attribute_files, digest, read, renew
 from hatch_lambda.core.model import File, Tree
 from hatch_lambda.errors import InstallError
 
@@ -34,11 +34,70 @@ def rows(tree, path):
 
 
 @pytest.mark.parametrize(
-    ("folder", "name"),
-    [("Foo.Bar-1.0.dist-info", "foo-bar"), ("foo_bar-1.0.dev0+x.dist-info", "foo-bar"), ("foo.dist-info", "foo")],
+    ("path", "site", "distribution", "version", "rest"),
+    [
+        ("Foo.Bar-1.0.dist-info/RECORD", "", "foo-bar", "1.0", "RECORD"),
+        ("foo_bar-1.0.dev0+x.dist-info/a/b", "", "foo-bar", "1.0.dev0+x", "a/b"),
+        ("foo.dist-info/x", "", "foo", None, "x"),
+        ("foo-bar-2.dist-info/x", "", "foo-bar", "2", "x"),
+        ("foo-unknown.dist-info/x", "", "foo", None, "x"),
+        ("foo-1.0-py3.11.egg-info/PKG-INFO", "", "foo", "1.0", "PKG-INFO"),
+        ("python/foo-1.dist-info/METADATA", "python/", "foo", "1", "METADATA"),
+        ("foo-1.dist-info/sboms/bar-2.dist-info/x", "", "foo", "1", "sboms/bar-2.dist-info/x"),
+    ],
 )
-def test_a_metadata_folder_tells_its_distribution(folder, name):
-    assert distribution_of(folder) == name
+def test_a_path_in_a_metadata_folder_is_read_in_one_way(path, site, distribution, version, rest):
+    """Eight expressions read it, and three of them took `foo-bar-2` for `foo`."""
+    info = DistInfoPath.parse(path)
+    assert (info.site, info.distribution, info.version, info.rest) == (site, distribution, version, rest)
+
+
+@pytest.mark.parametrize("path", ["a.py", "foo-1.dist-info", "foo-1.dist-info/", "foo-1.dist-infos/x", ".dist-info/x"])
+def test_another_path_is_none(path):
+    assert DistInfoPath.parse(path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "owner"),
+    [
+        ("odd/a.py", "listed"),
+        ("listed-1.dist-info/RECORD", "listed"),
+        ("google/cloud/storage/a.py", "google-cloud-storage"),
+        ("google/cloud/other/a.py", None),
+        ("yaml/a.py", "pyyaml"),
+        ("yaml.libs/liba.so", "pyyaml"),
+        ("_yaml.cpython-313-x86_64-linux-gnu.so", "pyyaml"),
+        ("shared/a.py", None),
+        ("New/deep/a.py", "declares"),
+        ("google_cloud_storage.libs/a.so", "google-cloud-storage"),
+        ("yaml/_vendor/six-1.dist-info/METADATA", "pyyaml"),
+        ("yaml/_vendor/six.py", "pyyaml"),
+        ("six/a.py", None),
+        ("app.py", None),
+    ],
+)
+@pytest.mark.parametrize("site", ["", "python/", "python/lib/python3.13/site-packages/", "package/"])
+def test_one_answer_says_whose_each_file_is(tree, site, path, owner):
+    """By RECORD, else by what the metadata calls the modules, else by the distribution's name."""
+    files = {
+        "odd/a.py": b"",
+        "listed-1.dist-info/RECORD": b"odd/a.py,,\n",
+        "google/cloud/storage/a.py": b"",
+        "google/cloud/other/a.py": b"",
+        "google_cloud_storage-1.dist-info/METADATA": b"Name: google-cloud-storage\n",
+        "google_cloud_storage-1.dist-info/top_level.txt": b"google\n",
+        "protos-1.dist-info/top_level.txt": b"google\nshared\n",
+        "PyYAML-6.dist-info/top_level.txt": b"_yaml\nyaml\nshared\n",
+        "declares-1.dist-info/METADATA": b"Import-Name: new\n\nImport-Name: app\n",
+        "yaml/__init__.py": b"",
+        "yaml/_vendor/six-1.dist-info/METADATA": b"Name: six\n",
+        "yaml/_vendor/six-1.dist-info/RECORD": b"six.py,,\n../a.py,,\n",
+        path: b"",
+    } | {"listed-1.dist-info/RECORD": b"odd/a.py,,\n"}
+    owned = {
+        file.path: file.distribution for file in attribute_files(tree({site + k: v for k, v in files.items()}, {}))
+    }
+    assert owned[site + path] == owner
 
 
 def test_the_digest_is_the_one_of_the_specification():
