@@ -50,9 +50,10 @@ def audit(subject: Subject, key: str | None = None) -> Audit:
     if audited is None:
         from hatch_lambda.inspect.audit.distributions import find_unused
 
+        subject = replace(subject, unused=tuple(find_unused(subject)))
         audited = Audit(
             findings=tuple(_run(subject, (check for check in known if not check.every_time))),
-            unused=tuple(find_unused(subject)),
+            unused=subject.unused,
             requires=subject.facts.requires,
         )
         if key is not None:

@@ -81,7 +81,7 @@ def required_by(requires: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
 
 def check_unused(subject: Subject) -> Iterator[Finding]:
     """Find distributions that could be left out."""
-    for item in find_unused(subject):
+    for item in subject.unused:
         users = f" (required by {', '.join(item.required_by)})" if item.required_by else ""
         yield Finding(
             code="HL120",

@@ -56,6 +56,14 @@ class Layer(Struct, frozen=True, kw_only=True):
 _SITE = re.compile(r"python/(?:lib/python3\.\d+/site-packages/)?")
 
 
+class Unused(Struct, frozen=True, kw_only=True, rename={"size": "bytes"}):
+    """A distribution that no import from the project reaches."""
+
+    name: str
+    size: int
+    required_by: tuple[str, ...]
+
+
 class Subject(Struct, frozen=True, kw_only=True, dict=True):
     """A package, the facts about its files, and its target, as far as it is known."""
 
@@ -72,6 +80,8 @@ class Subject(Struct, frozen=True, kw_only=True, dict=True):
     """What of the target is known where *runtime* or *architecture* is None."""
     entries: tuple[ReadEntry, ...] = ()
     """What the zip, or the system, says of its files."""
+    unused: tuple[Unused, ...] = ()
+    """What the audit found of that before it runs the checks."""
     zipped: int | None = None
     """Bytes of the zip, where there is one."""
     cache: Cache = field(default_factory=lambda: Cache(root=None))
@@ -117,14 +127,6 @@ def read_layers(zips: Iterable[str | Path]) -> tuple[Layer, ...]:
         files = [entry for entry in entries(Path(path)) if not entry.is_directory]
         layers.append(Layer(paths=frozenset(file.path for file in files), size=sum(file.size for file in files)))
     return tuple(layers)
-
-
-class Unused(Struct, frozen=True, kw_only=True, rename={"size": "bytes"}):
-    """A distribution that no import from the project reaches."""
-
-    name: str
-    size: int
-    required_by: tuple[str, ...]
 
 
 class Audit(Struct, frozen=True, kw_only=True):

@@ -89,9 +89,9 @@ def verify_package(  # noqa: PLR0913 - each is of another owner
 ) -> Verified:
     """Audit the zip or the folder at *path*.
 
-    It is to be called by *handler*, and some of its files are *nested*, if it is known to be so. What is not
+        It is to be called by *handler*, and some of its files are *nested*, if it is known to be so. What is not
     *expected* of the target, its files tell: their names, then the machine of its objects. Raises
-    ArchiveError for a zip that cannot be read.
+        ArchiveError for a zip that cannot be read.
     """
     from hatch_lambda.stages.archive import read
     from hatch_lambda.stages.archive.read import unpack
