@@ -40,7 +40,7 @@ class File(Struct, frozen=True, kw_only=True):
     """Normalized name (PEP 503) of the distribution whose RECORD lists it; None where no RECORD does."""
     project: bool = False
     """Whether it is the project's own, not a dependency's."""
-    rivals: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
     """Other distributions that claim the same path with different content."""
 
     @property

@@ -110,7 +110,7 @@ def test_locked_wheels_come_whole_and_belong_to_their_distributions(bench):
         **{f"Two.Parts-2.0.dist-info/{name}": "two-parts" for name in ("METADATA", "RECORD", "WHEEL")},
     }
     assert tree["one/__init__.py"].source.read_text() == "1\n"
-    assert not any(file.project or file.rivals for file in tree.values())
+    assert not any(file.project or file.conflicts for file in tree.values())
 
 
 def test_where_there_is_nothing_to_install_uv_is_not_asked(bench):

@@ -91,7 +91,7 @@ def read_tree(folder: Path, workspace: Path, *, ours: bool) -> tuple[Tree, tuple
             size=status.st_size,
             executable=is_executable(source, status.st_mode),
             distribution=distribution,
-            rivals=tuple(sorted(name for name in owners if owners[name] != owners.get(distribution or ""))),
+            conflicts=tuple(sorted(name for name in owners if owners[name] != owners.get(distribution or ""))),
         )
         if distribution is None and ours:
             reason = "no distribution lists it in its RECORD"
@@ -168,7 +168,7 @@ def set_apart(project: Tree, dependencies: Tree, digests: Mapping[str, str]) -> 
             own.append(file)
             touched |= {names[index]: dependencies.files[index] for index in _clashing(file, names)}
         elif hashlib.sha256(file.source.read_bytes()).hexdigest() != digests[file.path]:
-            own.append(replace(file, rivals=(owners[file.path],)))
+            own.append(replace(file, conflicts=(owners[file.path],)))
     refuse_conflicts(Tree.of([*own, *touched.values()]))
     return Tree.of(own)
 
@@ -192,11 +192,11 @@ def refuse_conflicts(tree: Tree) -> None:
     """
     folders = {"/".join(file.parts[:depth]) for file in tree for depth in range(1, len(file.parts))}
     conflicts = [
-        f"{file.path} differs in {', '.join((file.distribution or 'the project', *file.rivals))}"
-        if file.rivals
+        f"{file.path} differs in {', '.join((file.distribution or 'the project', *file.conflicts))}"
+        if file.conflicts
         else f"{file.path} is a file and a folder"
         for file in tree
-        if file.rivals or file.path in folders
+        if file.conflicts or file.path in folders
     ]
     if not conflicts:
         return

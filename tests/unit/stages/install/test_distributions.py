@@ -13,11 +13,11 @@ from hatch_lambda.stages.install.distributions import refuse_conflicts, set_apar
 
 @pytest.fixture
 def file(tmp_path):
-    def file(path, content="x", *, distribution=None, project=False, rivals=()):
+    def file(path, content="x", *, distribution=None, project=False, conflicts=()):
         source = tmp_path / f"{len(list(tmp_path.iterdir()))}"
         source.write_text(content)
         return File(
-            path=path, source=source, size=len(content), distribution=distribution, project=project, rivals=rivals
+            path=path, source=source, size=len(content), distribution=distribution, project=project, conflicts=conflicts
         )
 
     return file
@@ -51,11 +51,11 @@ def test_a_file_that_both_have_with_other_content_is_refused_with_both_names(fil
 
 def test_a_conflict_among_dependencies_is_refused(file):
     with pytest.raises(InstallError, match=r"^a\.py differs in one, two, three\n"):
-        refuse_conflicts(Tree.of([file("a.py", distribution="one", rivals=("two", "three"))]))
+        refuse_conflicts(Tree.of([file("a.py", distribution="one", conflicts=("two", "three"))]))
 
 
 def test_many_conflicts_are_counted(file):
-    tree = Tree.of(file(f"{number}.py", distribution="a", rivals=("b",)) for number in range(8))
+    tree = Tree.of(file(f"{number}.py", distribution="a", conflicts=("b",)) for number in range(8))
     with pytest.raises(InstallError) as caught:
         refuse_conflicts(tree)
     assert len(caught.value.message.splitlines()) == 6
