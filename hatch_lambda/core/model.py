@@ -170,7 +170,7 @@ class LockedSource(Struct, frozen=True, kw_only=True):
     """Normalized (PEP 503)."""
     version: str | None
     """None where the lock does not say it, for it follows from the source."""
-    place: str
+    origin: str
     """Where it comes from, for messages: without secrets."""
     identity: str | None
     """A digest of what makes its content certain: an archive's hash, a commit; None for a folder, of which nothing

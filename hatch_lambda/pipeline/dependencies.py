@@ -53,8 +53,7 @@ if TYPE_CHECKING:
     from hatch_lambda.pipeline.steps import Run
     from hatch_lambda.stages.archive.zipformat import Timestamp
     from hatch_lambda.stages.install.project import ProjectPart
-    from hatch_lambda.stages.install.sdists.bench import Bench
-    from hatch_lambda.stages.install.sdists.build import Built
+    from hatch_lambda.stages.install.sdists.bench import Bench, Built
     from hatch_lambda.stages.locks.choice import Choice
     from hatch_lambda.stages.locks.lock import Lock, LockTerms
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import struct
 import subprocess
 import tarfile
 import zipfile
@@ -22,11 +21,12 @@ from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import InstallError
 from hatch_lambda.stages.install.sdists.bench import Bench
 from hatch_lambda.stages.install.sdists.build import build
+from tests.support.elf import AARCH64, asking
 
 from .sources import make_sdist, make_source
 
 X86 = Target(runtime=runtimes()["python3.13"], architecture=Architecture.X86_64)
-HEAD = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 3, 62)
+OBJECT = asking("GLIBC_2.17")
 NATIVE = "cp313-cp313-linux_x86_64"
 
 
@@ -64,7 +64,7 @@ class Yard:
             f'lock-version = "1.0"\ncreated-by = "tests"\n[[packages]]\nname = "{name}"\nversion = "1.0"\n'
             f'sdist = {{ path = "{sdist.as_posix()}", hashes = {{ sha256 = "{sha256}" }} }}\n'
         )
-        return LockedSource(name=name, version="1.0", place="the index", identity=sha256, pinned=pinned)
+        return LockedSource(name=name, version="1.0", origin="the index", identity=sha256, pinned=pinned)
 
     @property
     def built(self):
@@ -170,13 +170,14 @@ def test_a_build_that_fails_shows_its_last_lines_and_where_the_log_is(yard):
     [
         ({"one.py": ""}, "cp39-cp39-linux_x86_64", "its tag is cp39-cp39-linux_x86_64"),
         ({"one.py": ""}, "cp313-cp313-linux_aarch64", "its tag is cp313-cp313-linux_aarch64"),
-        ({"one.so": HEAD}, "py3-none-any", "pure Python, and one.so is not"),
-        ({"one.so": HEAD[:18] + struct.pack("<H", 183)}, NATIVE, "one.so is for the machine aarch64"),
-        ({"one.so": b"\x7fELF\x01" + HEAD[5:]}, NATIVE, "one.so is for the machine of another kind"),
-        ({"one.so": HEAD + b"\0GLIBC_2.17\0GLIBC_2.38\0"}, NATIVE, r"one.so needs glibc 2.38, and Amazon"),
-        ({"one.cpython-311-x86_64-linux-gnu.so": HEAD}, NATIVE, "is a module for cpython-311"),
-        ({"one.cpython-313-aarch64-linux-gnu.so": HEAD}, NATIVE, "is a module for aarch64-linux-gnu"),
-        ({"one.so": b"\xcf\xfa\xed\xfe" + HEAD}, NATIVE, "one.so is a binary of macOS"),
+        ({"one.so": OBJECT}, "py3-none-any", "pure Python, and one.so is not"),
+        ({"one.so": asking(machine=AARCH64)}, NATIVE, "one.so is for the machine aarch64"),
+        ({"one.so": b"\x7fELF\x01" + OBJECT[5:]}, NATIVE, "one.so is for the machine x86_64, and not 64-bit"),
+        ({"one.so": OBJECT[:100]}, NATIVE, "one.so is a damaged object: its headers"),
+        ({"one.so": asking("GLIBC_2.17", "GLIBC_2.38")}, NATIVE, r"one.so needs glibc 2.38, and Amazon"),
+        ({"one.cpython-311-x86_64-linux-gnu.so": OBJECT}, NATIVE, "is a module for cpython-311"),
+        ({"one.cpython-313-aarch64-linux-gnu.so": OBJECT}, NATIVE, "is a module for aarch64-linux-gnu"),
+        ({"one.so": b"\xcf\xfa\xed\xfe" + OBJECT}, NATIVE, "one.so is a binary of macOS"),
     ],
 )
 def test_what_was_built_for_something_else_is_refused_by_tag_name_and_object(yard, files, tag, reason):
@@ -188,7 +189,8 @@ def test_what_was_built_for_something_else_is_refused_by_tag_name_and_object(yar
 @pytest.mark.parametrize("name", ["one.so", "one.abi3.so", "one.cpython-313-x86_64-linux-gnu.so"])
 def test_native_code_that_was_built_for_the_target_is_accepted(yard, name):
     """On a machine like Lambda nothing else is needed."""
-    wheel = yard.build(yard.sdist("one", {name: HEAD + b"\0GLIBC_2.34\0GLIBC_PRIVATE\0"}, tag=NATIVE))
+    needs = asking("GLIBC_2.34", "GLIBC_PRIVATE") + b"\0GLIBC_2.99\0"  # which a string alone is not
+    wheel = yard.build(yard.sdist("one", {name: needs}, tag=NATIVE))
     assert name in names(wheel)
 
 
@@ -226,7 +228,7 @@ def test_a_commit_is_fetched_and_built(yard, subdirectory):
         f'vcs = {{ type = "git", url = "{repository.as_uri()}", commit-id = "{commit}"{where} }}\n'
     )
     source = LockedSource(
-        name="one", version="1.0", place="git", identity=commit, pinned=pinned, subdirectory=subdirectory
+        name="one", version="1.0", origin="git", identity=commit, pinned=pinned, subdirectory=subdirectory
     )
     assert "one.py" in names(yard.build(source))
 
@@ -234,8 +236,8 @@ def test_a_commit_is_fetched_and_built(yard, subdirectory):
 def native(yard, **more):
     """Return a folder of the user's that has native code, and whose builds are counted."""
     statement = f"open({str(yard.counter)!r}, 'a').write('x'); " + more.pop("statement", "pass")
-    folder = make_source(yard.folder / "lib", "one", {"one.so": HEAD}, tag=NATIVE, statement=statement, **more)
-    return LockedSource(name="one", version=None, place="../lib", identity=None, directory=str(folder))
+    folder = make_source(yard.folder / "lib", "one", {"one.so": OBJECT}, tag=NATIVE, statement=statement, **more)
+    return LockedSource(name="one", version=None, origin="../lib", identity=None, directory=str(folder))
 
 
 def test_native_code_of_a_local_folder_is_compiled_once_for_each_state_of_its_sources(yard):
@@ -261,7 +263,7 @@ def test_what_was_compiled_while_its_sources_changed_is_not_kept(yard):
 def test_the_identity_of_a_local_folder_is_what_is_in_its_wheel(yard):
     """Not when it was made, and no file that the wheel does not have."""
     folder = make_source(yard.folder / "lib", "one")
-    source = LockedSource(name="one", version=None, place="../lib", identity=None, directory=str(folder))
+    source = LockedSource(name="one", version=None, origin="../lib", identity=None, directory=str(folder))
     first = yard.built_of(source).identity
     (folder / "tests.py").write_text("")
     assert yard.built_of(source).identity == first
@@ -274,7 +276,7 @@ def test_the_identity_of_a_local_folder_is_what_is_in_its_wheel(yard):
 def test_a_local_folder_is_built_as_it_is_now_and_left_as_it_was(yard):
     """Nothing of an earlier build is taken for it."""
     folder = make_source(yard.folder / "lib", "one")
-    source = LockedSource(name="one", version=None, place="../lib", identity=None, directory=str(folder))
+    source = LockedSource(name="one", version=None, origin="../lib", identity=None, directory=str(folder))
     before = sorted(folder.rglob("*"))
     yard.build(source)
     (folder / "one.py").write_text("NEW = 1\n")

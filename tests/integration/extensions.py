@@ -116,7 +116,7 @@ class Works:
     def local(self, name, files) -> LockedSource:
         """Return a folder of the user's, as a path dependency is."""
         folder = write_tree(self.folder / name, files)
-        return LockedSource(name=name, version="1.0", place=name, identity=name, directory=str(folder))
+        return LockedSource(name=name, version="1.0", origin=name, identity=name, directory=str(folder))
 
     def sdist(self, path: Path) -> LockedSource:
         """Return an sdist as a lock has it."""
@@ -125,14 +125,14 @@ class Works:
             f'lock-version = "1.0"\ncreated-by = "tests"\n[[packages]]\nname = "{name}"\nversion = "1.0"\n'
             f'sdist = {{ path = "{path.as_posix()}", hashes = {{ sha256 = "{sha256}" }} }}\n'
         )
-        return LockedSource(name=name, version="1.0", place=path.name, identity=sha256, pinned=pinned)
+        return LockedSource(name=name, version="1.0", origin=path.name, identity=sha256, pinned=pinned)
 
     def published(self, name) -> LockedSource:
         """Return the newest sdist of a distribution in the registry, as uv locks it."""
         (self.folder / "wanted.in").write_text(name, encoding="utf-8")
         options = ("--no-deps", "--no-binary", name, "--format", "pylock.toml", "--quiet")
         pinned = Uv.find(self.environment).run("pip", "compile", *options, "wanted.in", cwd=self.folder)
-        return LockedSource(name=name, version="(newest)", place="the registry", identity=pinned, pinned=pinned)
+        return LockedSource(name=name, version="(newest)", origin="the registry", identity=pinned, pinned=pinned)
 
 
 def objects(wheel: Path) -> dict[str, tuple[str, int]]:

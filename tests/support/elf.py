@@ -160,6 +160,30 @@ def shared_object(*, machine=X86_64, align=0x1000, symbols=3000, patchelf=True, 
     return elf.finish()
 
 
+def asking(*versions, machine=X86_64):
+    """Return the smallest object that asks for *versions* of the C library: no section, as after a strip of all."""
+    strings = b"\0".join([b"", b"libc.so.6", *(version.encode() for version in versions), b""])
+    at = {name: strings.index(b"\0" + name + b"\0") + 1 for name in strings.split(b"\0") if name}
+    dynamic = EHDR.size + 2 * PHDR.size
+    needs = dynamic + 5 * 16
+    text = needs + 16 + 16 * len(versions)
+    tags = ((0x6FFFFFFE, needs), (0x6FFFFFFF, 1 if versions else 0), (5, text), (10, len(strings)), (0, 0))
+    rows = [struct.pack("<IHHII", 0, 0, number, at[version.encode()], 16) for number, version in enumerate(versions, 2)]
+    content = b"".join(
+        [
+            *(struct.pack("<qQ", *tag) for tag in tags),
+            struct.pack("<HHIII", 1, len(versions), at[b"libc.so.6"], 16, 0),
+            *rows,
+            strings,
+        ]
+    )
+    size = dynamic + len(content)
+    ident = b"\x7fELF\x02\x01\x01" + bytes(9)
+    head = EHDR.pack(ident, 3, machine, 1, 0, EHDR.size, 0, 0, EHDR.size, PHDR.size, 2, SHDR.size, 0, 0)
+    load = PHDR.pack(PT_LOAD, 5, 0, 0, 0, size, size, 4096)
+    return head + load + PHDR.pack(PT_DYNAMIC, 6, dynamic, dynamic, dynamic, 80, 80, 8) + content
+
+
 def tables(data):
     """Return header, program headers and sections by name, read without the code under test."""
     header = EHDR.unpack_from(data)

@@ -27,6 +27,8 @@ _DT_VERNEED, _DT_VERNEEDNUM = 0x6FFF_FFFE, 0x6FFF_FFFF
 _ET_REL = 1
 _WEAK = 2
 _MACHINES = {3: "x86", 40: "arm", 62: "x86_64", 183: "aarch64", 21: "ppc64", 22: "s390x", 243: "riscv"}
+_64_BIT = frozenset({"x86_64", "aarch64"})
+"""Lambda's machines; objects of x32 and big-endian Arm have their numbers too."""
 _DYN = Struct("<qQ")
 _VERNEED = Struct("<HHIII")
 _VERNAUX = Struct("<IHHII")
@@ -83,7 +85,7 @@ class _Reader:
         machine = int.from_bytes(self.data[18:20], "big" if order == 2 else "little")  # noqa: PLR2004 - ELFDATA2MSB
         named = _MACHINES.get(machine, f"e_machine {machine}")
         if (bits, order) != (2, 1):
-            return Linkage(machine=named)
+            return Linkage(machine=f"{named}, and not 64-bit little-endian" if named in _64_BIT else named)
         header = Ehdr._make(EHDR.unpack_from(self.data))
         if header.e_type == _ET_REL:
             return None

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from hatch_lambda.core.model import LockedSource
     from hatch_lambda.core.parallel import Once
-    from hatch_lambda.stages.install.sdists.bench import Bench
-    from hatch_lambda.stages.install.sdists.build import Built
+    from hatch_lambda.stages.install.sdists.bench import Bench, Built
 
 
 class _Kept(Struct, frozen=True):
@@ -37,7 +36,8 @@ def build_folders(sources: Sequence[LockedSource], bench: Bench, once: Once, *, 
 
 
 def _build(source: LockedSource, bench: Bench, once: Once) -> Built:
-    from hatch_lambda.stages.install.sdists.build import Built, build
+    from hatch_lambda.stages.install.sdists.bench import Built
+    from hatch_lambda.stages.install.sdists.build import build
 
     def make() -> _Kept:
         built = build(source, bench)

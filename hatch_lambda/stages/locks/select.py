@@ -127,7 +127,7 @@ def _attempt(package: Package, lock: Lock, target: Target, terms: LockTerms) -> 
         version = f" {package.version}" if package.version is not None else ""
         return _Unusable(f"{package.name}{version}: {problem}")
     if isinstance(chosen, LockedSource) and not terms.may_build:
-        return _Unusable(f'{chosen.shown}: there is {chosen.place} to build, and `sdist` is "never"')
+        return _Unusable(f'{chosen.shown}: there is {chosen.origin} to build, and `sdist` is "never"')
     return chosen
 
 

@@ -41,16 +41,16 @@ def as_source(package: Package, source: object, base: Path) -> LockedSource:
     subdirectory = None
     if isinstance(source, PackageVcs):
         alone = replace(alone, vcs=replace(source, path=absolute(source.path, base)))
-        place = f"{masked(source.url or source.path or '')} at {source.commit_id}"
+        origin = f"{masked(source.url or source.path or '')} at {source.commit_id}"
         certain: object = (source.type, source.commit_id, source.subdirectory)
         subdirectory = source.subdirectory
     else:
         assert isinstance(source, PackageSdist | PackageArchive)
         hashes = strong_hashes(source.hashes)
-        place = masked(source.url or source.path or package.index or "")
+        origin = masked(source.url or source.path or package.index or "")
         if not hashes:
             weak = ", ".join(sorted(source.hashes)) or "none"
-            raise UnlockedError(f"{place} has no sha256 in the lock (only {weak})")
+            raise UnlockedError(f"{origin} has no sha256 in the lock (only {weak})")
         own = replace(source, path=absolute(source.path, base), hashes=hashes)
         if isinstance(own, PackageArchive):
             alone = replace(alone, archive=own)
@@ -61,7 +61,7 @@ def as_source(package: Package, source: object, base: Path) -> LockedSource:
     return LockedSource(
         name=package.name,
         version=str(package.version) if package.version is not None else None,
-        place=place,
+        origin=origin,
         identity=digest(package.name, certain),
         pinned=tomli_w.dumps(replace(empty(), packages=[alone]).to_dict()),
         subdirectory=subdirectory,
@@ -76,7 +76,7 @@ def _folder(package: Package, source: PackageDirectory, base: Path) -> LockedSou
     return LockedSource(
         name=package.name,
         version=None,
-        place=source.path,
+        origin=source.path,
         identity=None,
         directory=str(folder),
     )

@@ -6,7 +6,7 @@ import tempfile
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -36,7 +36,7 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
     uv: Uv
     cache: Cache
     workspace: Path
-    """A folder that is removed after the build; a way gets one of its own for every distribution."""
+    """A folder that is removed after the build; a builder gets one of its own for every distribution."""
     cwd: Path
     """The user's project, in which uv runs so that its configuration there applies."""
 
@@ -75,18 +75,20 @@ class SourceTree(Struct, frozen=True, kw_only=True):
         return self.source.directory is None
 
 
-class Way(Protocol):
-    """A module that knows one way of building."""
+class Built(Struct, frozen=True, kw_only=True):
+    """A wheel that fits the target, and what it is known by."""
 
-    def build(self, tree: SourceTree, bench: Bench) -> Path:
-        """Build a wheel of *tree* below the workspace of *bench*, and return its path."""
+    source: LockedSource
+    wheel: Path
+    identity: str
+    """A digest: with the same one the same is installed."""
 
 
 def failed(error: CommandError, source: LockedSource, bench: Bench) -> InstallError:
     """Return the error for a build that failed: its last lines, and where all the others are."""
     log = _write_log(f"{source.name}-{bench.target}.log", error.output.encode("utf-8"), bench.cache.root)
     return InstallError(
-        f"{source.shown} (from {source.place}) could not be built:\n{error.tail()}",
+        f"{source.shown} (from {source.origin}) could not be built:\n{error.tail()}",
         hint=f"{needs_python(bench)}the whole log is {log}",
     )
 

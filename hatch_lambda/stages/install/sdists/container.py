@@ -11,7 +11,8 @@ from hatch_lambda.core.uv import INNER_BUILD
 from hatch_lambda.errors import CommandError, InstallError
 from hatch_lambda.stages.install.sdists.bench import failed
 from hatch_lambda.stages.install.sdists.engine import RESULTS, Engine
-from hatch_lambda.stages.install.sdists.native import build_if_pure, has_objects, writable
+from hatch_lambda.stages.install.sdists.fitness import has_objects
+from hatch_lambda.stages.install.sdists.native import build_if_pure, writable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ def _build_inside(tree: SourceTree, bench: Bench) -> Path:
     (wheel,) = out.glob("*.whl")
     if not has_objects(wheel):
         raise InstallError(
-            f"{tree.source.shown} (from {tree.source.place}) asked for a compiler, and no native code came of it",
+            f"{tree.source.shown} (from {tree.source.origin}) asked for a compiler, and no native code came of it",
             hint='let the image have what it needs; or `sdist = "pure"` takes it so',
         )
     return wheel

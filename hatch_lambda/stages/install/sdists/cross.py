@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from hatch_lambda.core.python import find, missing
 from hatch_lambda.errors import CommandError, InstallError
 from hatch_lambda.stages.install.sdists.bench import failed
-from hatch_lambda.stages.install.sdists.native import build_if_pure, has_objects, writable
+from hatch_lambda.stages.install.sdists.fitness import has_objects
+from hatch_lambda.stages.install.sdists.native import build_if_pure, writable
 from hatch_lambda.stages.install.sdists.pure import build_wheel
 from hatch_lambda.stages.install.sdists.toolchain import Toolchain
 
@@ -46,7 +47,7 @@ def _compile(tree: SourceTree, bench: Bench) -> Path:
     if not has_objects(wheel):
         lines = toolchain.failures()[-_LAST_LINES:] or ["the build does not say why"]
         told = "\n".join(f"    {line}" for line in lines)
-        shown = f"{tree.source.shown} (from {tree.source.place})"
+        shown = f"{tree.source.shown} (from {tree.source.origin})"
         raise InstallError(
             f"{shown} asked for a compiler, and no native code came of it:\n{told}",
             hint=f'`sdist = "pure"` takes it so; else {_CONTAINER}',
@@ -56,7 +57,7 @@ def _compile(tree: SourceTree, bench: Bench) -> Path:
 
 def _refuse(tree: SourceTree) -> None:
     """Refuse what cannot work before anything is downloaded for it."""
-    shown = f"{tree.source.shown} (from {tree.source.place})"
+    shown = f"{tree.source.shown} (from {tree.source.origin})"
     pyproject = tree.folder / "pyproject.toml"
     if pyproject.is_file() and _RUST.search(pyproject.read_text(encoding="utf-8", errors="replace")):
         raise InstallError(f"{shown} is written in Rust, which is not cross-compiled here", hint=_CONTAINER)

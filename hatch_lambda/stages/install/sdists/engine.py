@@ -184,7 +184,7 @@ class Engine(Struct, frozen=True, kw_only=True):
         except CommandError as error:
             raise InstallError(
                 f"{file.path}: the image could not be built:\n{error.tail()}",
-                hint="mend it, or check the network and `container-build-args`",
+                hint="fix it, or check the network and `container-build-args`",
             ) from error
         return made.read_text(encoding="utf-8").strip()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,29 +12,21 @@ from msgspec.structs import replace
 
 from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.errors import CommandError
-from hatch_lambda.stages.install.sdists.build import is_pure
+from hatch_lambda.stages.install.sdists.fitness import is_pure
 from hatch_lambda.stages.install.sdists.pure import build_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hatch_lambda.stages.install.sdists.bench import Bench, SourceTree
-    from hatch_lambda.stages.install.sdists.build import Built
+    from hatch_lambda.stages.install.sdists.bench import Bench, Built, SourceTree
 
 
-_ELF = b"\x7fELF"
-_WITNESS = """\
+_PROBE = """\
 #!/bin/sh
 echo asked >>{note}
 exit 1
 """
 """A compiler that only notes that somebody asked for it."""
-
-
-def has_objects(wheel: Path) -> bool:
-    """Tell whether there is native code in *wheel*, whatever its tag says."""
-    with zipfile.ZipFile(wheel) as archive:
-        return any(_begin(archive, name) == _ELF for name in archive.namelist())
 
 
 def native_notes(built: Iterable[Built]) -> tuple[Finding, ...]:
@@ -44,7 +35,7 @@ def native_notes(built: Iterable[Built]) -> tuple[Finding, ...]:
         Finding(
             code="HL070",
             severity=Severity.NOTE,
-            message=f"{one.source.shown} was built from {one.source.place}: native code, whose bytes may differ by"
+            message=f"{one.source.shown} was built from {one.source.origin}: native code, whose bytes may differ by"
             " machine",
             hint="depend on a version that has a wheel for the target, and the package is the same everywhere",
         )
@@ -59,13 +50,13 @@ def build_if_pure(tree: SourceTree, bench: Bench) -> Path | None:
     The wheel alone does not tell: extension modules are often optional, and a build whose compiler fails then makes
     a wheel without them and says nothing.
     """
-    room = bench.workspace / "without-compiler"
-    room.mkdir()
-    note, witness = room / "asked", room / "cc"
-    make_script(witness, _WITNESS.format(note=shlex.quote(str(note))))
-    compilers = {} if os.name == "nt" else dict.fromkeys(("CC", "CXX", "LD", "FC"), str(witness))
+    work = bench.workspace / "without-compiler"
+    work.mkdir()
+    note, probe = work / "asked", work / "cc"
+    make_script(probe, _PROBE.format(note=shlex.quote(str(note))))
+    compilers = {} if os.name == "nt" else dict.fromkeys(("CC", "CXX", "LD", "FC"), str(probe))
     try:
-        wheel = build_wheel(tree, replace(bench, workspace=room), **compilers)
+        wheel = build_wheel(tree, replace(bench, workspace=work), **compilers)
     except CommandError:
         return None
     return wheel if is_pure(wheel) and not note.exists() else None
@@ -84,11 +75,6 @@ def make_script(path: Path, text: str) -> None:
     """Write a program of the shell."""
     path.write_text(text, encoding="utf-8", newline="\n")
     path.chmod(0o755)
-
-
-def _begin(archive: zipfile.ZipFile, name: str) -> bytes:
-    with archive.open(name) as stream:
-        return stream.read(len(_ELF))
 
 
 def _environments(folder: str, names: list[str]) -> list[str]:

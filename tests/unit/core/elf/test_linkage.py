@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from hatch_lambda.core.elf.linkage import linkage
+from tests.support.elf import AARCH64, X86_64, asking
 
 WEAK = 2
 
@@ -74,3 +75,14 @@ def test_a_weak_version_may_be_missing(compiled, weak, left):
 def test_what_is_no_object_asks_for_nothing(content):
     """A linker's script has the name of a library, too."""
     assert linkage(memoryview(content), "libfoo.so") is None
+
+
+@pytest.mark.parametrize(("machine", "kind"), [(X86_64, b"\x01\x01"), (AARCH64, b"\x02\x02")])
+def test_x32_and_big_endian_arm_are_other_machines_than_lambdas(machine, kind):
+    """They have the numbers of Lambda's machines, whose loader refuses them."""
+    content = bytearray(asking(machine=machine))
+    content[4:6] = kind
+    if kind[1] == 2:
+        content[18:20] = content[19:17:-1]
+    assert linkage(memoryview(content), "a.so").machine not in {"x86_64", "aarch64"}
+    assert linkage(memoryview(asking(machine=machine)), "a.so").machine in {"x86_64", "aarch64"}

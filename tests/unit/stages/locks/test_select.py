@@ -81,7 +81,7 @@ def test_what_has_no_wheel_is_built_from_what_its_content_makes_certain(bench, p
         'subdirectory = "x"\nurl = "https://user:secret@example.invalid/git"\n',
     )
     git, folder, source = chosen = bench.select(lock)
-    assert [(locked.shown, locked.place) for locked in chosen] == [
+    assert [(locked.shown, locked.origin) for locked in chosen] == [
         ("git 2", "https://***@example.invalid/git at abc"),
         ("here", "../here"),
         ("src 1.0", "https://example.invalid/src-1.0.tar.gz"),
