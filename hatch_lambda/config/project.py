@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 
-_LOCKS = ("pylock.toml", "requirements.txt")
-"""Locks that need no ``pyproject.toml`` beside them."""
-
 _SHAPES: dict[str, Any] = {
     "project": dict,
     "project.name": str,
@@ -106,20 +103,6 @@ class Project(Struct, frozen=True, kw_only=True, dict=True):
         """Its ``[tool.lambda-slim]`` as it stands there."""
         table: Mapping[str, Any] = _at(self.pyproject, TABLE) or {}
         return table
-
-    @cached_property
-    def locked(self) -> Project:
-        """What the lock is read for: the project, or the folder that has a lock of its own.
-
-        Of a folder with nothing but a lock the requirements are that lock, and none of the project's.
-        """
-        own = self.folder is not None and self.settings.lock.file is None
-        if self.folder is None or not own or not any((self.folder / name).is_file() for name in _LOCKS):
-            return self
-        project = {key: self.metadata[key] for key in ("name", "version", "requires-python") if key in self.metadata}
-        lock = msgspec.structs.replace(self.settings.lock, extras=(), groups=())
-        settings = msgspec.structs.replace(self.settings, lock=lock)
-        return Project(root=self.folder, settings=settings, pyproject={"project": project} if project else {})
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -230,6 +213,12 @@ def _at(document: Mapping[str, Any], path: str) -> Any:
     for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def table_at(document: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return the table at a dotted *path*; empty where there is none."""
+    value = _at(document, path)
+    return value if isinstance(value, dict) else {}
 
 
 def _wrong_shapes(pyproject: Mapping[str, Any]) -> Iterator[str]:

@@ -499,7 +499,9 @@ def lock_terms(project: Project, source: Source) -> LockTerms:
 
 def locked(project: Project, source: Source) -> Project:
     """Return whose lock is read: an sdist carries every lock as that of the project itself."""
-    return project.locked if source.in_source_tree else project
+    from hatch_lambda.stages.locks.read import lock_owner
+
+    return lock_owner(project) if source.in_source_tree else project
 
 
 class _Attempt(Struct, frozen=True, kw_only=True, dict=True):

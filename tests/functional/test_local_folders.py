@@ -10,7 +10,7 @@ import pytest
 from hatch_lambda.config.project import Project
 from hatch_lambda.core.cache import Cache
 from hatch_lambda.stages.locks.formats import pdm, pipenv, poetry
-from hatch_lambda.stages.locks.lock import Request
+from hatch_lambda.stages.locks.lock import LockRequest
 
 from .sources import make_source
 from .test_kinds import SETTINGS, Site
@@ -45,7 +45,8 @@ class Shelf(Site):
 
     def request(self, name):
         """Return what a format gets to read its lock; enough for the stamp that it compares."""
-        return Request(path=self.root / name, project=Project.read(self.root), terms=None, uv=None, workspace=None)
+        project = Project.read(self.root)
+        return LockRequest(path=self.root / name, project=project, terms=None, uv=None, work=None, maker="`lock`")
 
 
 def uv_path(shelf):

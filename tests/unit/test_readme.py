@@ -15,6 +15,7 @@ from hatch_lambda.cli.commands import COMMANDS
 from hatch_lambda.cli.commands import hatch_lambda as command_line
 from hatch_lambda.config.schema import schema
 from hatch_lambda.inspect.audit.checks import checks
+from hatch_lambda.stages.locks import formats
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -38,6 +39,18 @@ def test_its_table_of_settings_is_what_the_schema_says():
 def checks_table() -> list[str]:
     """Return the rows of all that can be found."""
     return [f"| `{check.code}` | {', '.join(check.severities)} | {check.title} |" for check in checks()]
+
+
+def locks_table() -> list[str]:
+    """Return the rows of the lock files as the formats have them."""
+    names = [", ".join(f"`{name}`" for name in known.shown) for known in formats.FORMATS]
+    return [f"| {' | '.join((own, *known.load().ROW))} |" for own, known in zip(names, formats.FORMATS, strict=True)]
+
+
+def test_its_table_of_lock_files_is_what_the_formats_are():
+    """In the order in which they are looked for, as the text below it says."""
+    table = README.partition("| lock | made by |")[2].split("\n\n")[0].splitlines()[2:]
+    assert table == locks_table()
 
 
 def test_its_table_of_checks_is_what_the_checks_are_said_to_find():

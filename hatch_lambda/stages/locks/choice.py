@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hatch_lambda.config.target import Target
     from hatch_lambda.core.cache import Cache
     from hatch_lambda.core.uv import Uv
-    from hatch_lambda.stages.locks.lock import Lock, LockTerms
+    from hatch_lambda.stages.locks.lock import LockTerms
 
 
 _log = logger(__name__)
@@ -51,7 +51,7 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
-    project: Project, target: Target, terms: LockTerms, uv: Uv, cache: Cache, workspace: Path
+    project: Project, target: Target, terms: LockTerms, uv: Uv, cache: Cache, work: Path
 ) -> Choice:
     """Read the project's lock and choose its wheels for *target*, or remember what was chosen from the same file.
 
@@ -68,7 +68,7 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
     from hatch_lambda.stages.locks.select import select
     from hatch_lambda.stages.locks.sources import vendored_wheels
 
-    lock = read(project, terms, uv, workspace, nearby("{}.{}".format(*target.runtime.python_version), uv, cache))
+    lock = read(project, terms, uv, work, nearby("{}.{}".format(*target.runtime.python_version), uv, cache))
     vendored = vendored_wheels(project, target, terms.vendor)
     instead = {wheel.name for wheel in vendored}
     chosen = [locked for locked in select(lock, project, target, terms) if locked.name not in instead]
@@ -85,19 +85,12 @@ def choose(  # noqa: PLR0913, PLR0917 - each is of another owner
     )
     _log.debug("%s: %d wheels, and %d sources to build", choice.lock, len(wheels), len(sources))
     texts = [choice.pinned or "", *(source.pinned or "" for source in sources)]
-    certain = lock.stands_alone and not lock.findings and not (sources and _asks_an_index(lock))
+    certain = lock.stands_alone and not lock.findings and not (sources and lock.asks_an_index)
     certain = certain and not any(map(has_secret, texts))
     # Once more: the files may have been edited between the two looks at them.
     if key is not None and certain and key == fingerprint(project, target, terms, uv):
         cache.put(_SELECTIONS, key, msgspec.json.encode(choice))
     return choice
-
-
-def _asks_an_index(lock: Lock) -> bool:
-    """Tell whether an index said which files there are, for the lock has no addresses: it may have lacked a wheel."""
-    from hatch_lambda.stages.locks.read import is_pylock
-
-    return lock.path.name != "uv.lock" and not is_pylock(lock.path)
 
 
 def _kept(cache: Cache, key: str) -> Choice | None:

@@ -6,32 +6,24 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import msgspec
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
-from hatch_lambda.core.codec import load
 from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.errors import LockError
+from hatch_lambda.stages.locks.formats import declared
+from hatch_lambda.stages.locks.lock import excluded_names, normalized, runtime_packages
+from hatch_lambda.stages.locks.pylock import names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from packaging.pylock import Package
 
     from hatch_lambda.config.settings import LockSettings
     from hatch_lambda.config.target import Target
-    from hatch_lambda.stages.locks.lock import Lock, Request
+    from hatch_lambda.stages.locks.lock import Lock, LockRequest
 
 
-def excluded_names(settings: LockSettings) -> frozenset[str]:
-    """Return the names of what is to be left out."""
-    names = set(map(canonicalize_name, settings.exclude_packages))
-    if settings.exclude_runtime_packages:
-        names |= set(map(canonicalize_name, _of_runtime()))
-    return frozenset(names)
-
-
-def exclude(lock: Lock, request: Request) -> Lock:
+def exclude(lock: Lock, request: LockRequest) -> Lock:
     """Return *lock* without what the settings leave out.
 
     What only that needed goes as well, unless ``keep-dependencies`` is set: the graph is that of the lock. Raises
@@ -57,15 +49,10 @@ def exclude(lock: Lock, request: Request) -> Lock:
     return msgspec.structs.replace(lock, pylock=dataclasses.replace(lock.pylock, packages=left))
 
 
-def _reachable(graph: Mapping[str, frozenset[str]], excluded: frozenset[str], request: Request) -> set[str]:
+def _reachable(graph: Mapping[str, frozenset[str]], excluded: frozenset[str], request: LockRequest) -> set[str]:
     """Return what is still needed: by the project itself, or by what nothing in the lock needs."""
-    project = request.project
-    direct = {canonicalize_name(requirement.name) for requirement in project.requirements()}
-    tool = project.pyproject.get("tool")
-    poetry = tool.get("poetry") if isinstance(tool, dict) else None
-    if isinstance(poetry, dict):
-        tables = [poetry, *poetry.get("group", {}).values()]
-        direct |= {canonicalize_name(name) for table in tables for name in table.get("dependencies", ())}
+    own = normalized(requirement.name for requirement in request.project.requirements())
+    direct = own | declared(request.project).direct
     needed = frozenset().union(*graph.values()) if graph else frozenset()
     pending = [name for name in graph if name in direct or name not in needed]
     kept: set[str] = set()
@@ -80,31 +67,16 @@ def _reachable(graph: Mapping[str, frozenset[str]], excluded: frozenset[str], re
 def _needs(package: Package) -> frozenset[str] | None:
     """Return what *package* depends on; None where the lock does not tell (PEP 751 leaves it open)."""
     if package.dependencies is not None:
-        return frozenset(canonicalize_name(str(entry["name"])) for entry in package.dependencies if "name" in entry)
+        return normalized(str(entry["name"]) for entry in package.dependencies if "name" in entry)
     told = (package.tool or {}).get("pdm", {}).get("dependencies")
     return None if told is None else names_of(told)
-
-
-def names_of(requirements: Iterable[str]) -> frozenset[str]:
-    """Return the normalized names of *requirements* (PEP 508)."""
-    return frozenset(canonicalize_name(Requirement(text).name) for text in requirements)
-
-
-class _RuntimePackages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole of ``runtime_packages.toml``."""
-
-    names: tuple[str, ...]
-
-
-def _of_runtime() -> tuple[str, ...]:
-    return load("stages/locks/runtime_packages.toml", _RuntimePackages).names
 
 
 def moving(settings: LockSettings, target: Target) -> tuple[Finding, ...]:
     """Warn of what the settings leave to the runtime."""
     if not settings.exclude_runtime_packages:
         return ()
-    names = ", ".join(_of_runtime())
+    names = ", ".join(runtime_packages())
     found = Finding(
         code="HL061",
         severity=Severity.WARNING,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from packaging.utils import canonicalize_name
 
-from hatch_lambda.core.codec import LOCK_LIMIT, Document
+from hatch_lambda.core.codec import LOCK_LIMIT, Document, load
 from hatch_lambda.core.text import did_you_mean
 from hatch_lambda.errors import ConfigurationError, LockError
 
@@ -64,7 +64,9 @@ class Lock(Struct, frozen=True, kw_only=True):
     stands_alone: bool
     """Whether with the same file, project and settings the same is chosen; else other files on this machine decide,
     too: folders that it names, files that it includes or lists without a hash."""
-    mend: str = "`uv lock`"
+    asks_an_index: bool
+    """Whether an index said which files there are, for the file has no addresses: it may have lacked a wheel."""
+    maker: str
     """The command that brings the file up to date."""
     has_groups_chosen: bool = False
     """Whether only what the chosen groups need was read; else the markers in it tell the groups."""
@@ -72,14 +74,17 @@ class Lock(Struct, frozen=True, kw_only=True):
     """Whether the tool that wrote it has confirmed that it fits the project."""
 
 
-class Request(Struct, frozen=True, kw_only=True):
+class LockRequest(Struct, frozen=True, kw_only=True):
     """What a format needs to read one lock file."""
 
     path: Path
     project: Project
     terms: LockTerms
     uv: Uv
-    workspace: Path
+    work: Path
+    """A folder for what is made on the way."""
+    maker: str
+    """The command that makes the file, as its format names it."""
     python: Path | None = None
     """An interpreter of the target's version, where one is at hand: uv would have to look for one."""
 
@@ -93,9 +98,10 @@ class Request(Struct, frozen=True, kw_only=True):
         """The file as messages name it."""
         return shown(self.path, self.project)
 
-    def document(self, maker: str) -> Document:
-        """Return how to read the file, which *maker* makes anew."""
-        return lock_document(self.path, self.shown, f"run {maker}")
+    @property
+    def document(self) -> Document:
+        """How to read the file."""
+        return lock_document(self.path, self.shown, f"run {self.maker}")
 
 
 def lock_document(path: Path, shown: str, hint: str) -> Document:
@@ -107,6 +113,46 @@ def shown(path: Path, project: Project) -> str:
     """Name *path* as a person in the project's folder would: relative inside of it, else whole."""
     relative = os.path.relpath(path, project.root) if path.is_relative_to(project.root) else str(path)
     return relative.replace(os.sep, "/")
+
+
+class Declared(Struct, frozen=True, kw_only=True):
+    """What a project says in the tables of a tool, beside the standard ones."""
+
+    extras: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    direct: frozenset[str] = frozenset()
+    """Normalized names of what the project itself needs."""
+    exempt: frozenset[str] = frozenset()
+    """Normalized names of which the tool locks something else than the standard tables ask for."""
+
+    def __or__(self, other: Declared) -> Declared:
+        return Declared(
+            extras=self.extras | other.extras,
+            groups=self.groups | other.groups,
+            direct=self.direct | other.direct,
+            exempt=self.exempt | other.exempt,
+        )
+
+
+def normalized(names: Iterable[str]) -> frozenset[str]:
+    """Return *names* as PEP 503 writes them."""
+    return frozenset(map(canonicalize_name, names))
+
+
+class _RuntimePackages(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of ``runtime_packages.toml``."""
+
+    names: tuple[str, ...]
+
+
+def runtime_packages() -> tuple[str, ...]:
+    """Return the names of the distributions that the runtime brings."""
+    return load("stages/locks/runtime_packages.toml", _RuntimePackages).names
+
+
+def excluded_names(settings: LockSettings) -> frozenset[str]:
+    """Return the normalized names of what is to be left out."""
+    return normalized((*settings.exclude_packages, *(runtime_packages() if settings.exclude_runtime_packages else ())))
 
 
 ALL = "*"

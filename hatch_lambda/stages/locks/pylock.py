@@ -12,6 +12,8 @@ from urllib.request import url2pathname
 
 import tomli_w
 from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from hatch_lambda.core.codec import DocumentError, parse_toml, refuse_strange_texts
@@ -65,6 +67,11 @@ def applies(package: Package, target: Target, extras: Iterable[str] = (), groups
         {**environment, "extras": frozenset(extras), "dependency_groups": frozenset(groups)},
         context="lock_file",
     )
+
+
+def names_of(requirements: Iterable[str]) -> frozenset[str]:
+    """Return the normalized names of *requirements* (PEP 508)."""
+    return frozenset(canonicalize_name(Requirement(text).name) for text in requirements)
 
 
 def empty() -> Pylock:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
-    from hatch_lambda.stages.locks.lock import Request
+    from hatch_lambda.stages.locks.lock import LockRequest
 
 
 if TYPE_CHECKING:
@@ -68,19 +68,19 @@ class Pins(Struct, kw_only=True):
         self.has_folders = True
 
 
-def resolve(request: Request, pins: Pins) -> Pylock:
+def resolve(request: LockRequest, pins: Pins) -> Pylock:
     """Return what is pinned as a lock with addresses, its local paths relative to the folder of the lock.
 
     Raises LockError for what uv cannot find, and where no file has a listed hash.
     """
     if not pins.pins and not pins.sources:
         return empty()
-    with tempfile.TemporaryDirectory(dir=request.workspace) as name:
+    with tempfile.TemporaryDirectory(dir=request.work) as name:
         pylock = rebase(_resolve(request, pins, Path(name)), Path(name), request.path.parent)
     return _vetted(pylock, pins.pins, request)
 
 
-def _resolve(request: Request, pins: Pins, folder: Path) -> Pylock:
+def _resolve(request: LockRequest, pins: Pins, folder: Path) -> Pylock:
     """Let uv find the files of the pinned versions, and nothing else (``--no-deps``)."""
     source, result = folder / "requirements.txt", folder / "pylock.toml"
     lines = [*dict.fromkeys(pins.options), *(pin.requirement for pin in pins.pins), *pins.sources]
@@ -106,7 +106,7 @@ def _resolve(request: Request, pins: Pins, folder: Path) -> Pylock:
     return parse(decode_text(read_regular(result, LOCK_LIMIT)), f"{request.shown}, as uv resolves it")
 
 
-def _vetted(pylock: Pylock, pins: Iterable[Pin], request: Request) -> Pylock:
+def _vetted(pylock: Pylock, pins: Iterable[Pin], request: LockRequest) -> Pylock:
     """Keep the files that have a listed hash, and of their hashes the listed ones."""
     by_version: dict[tuple[NormalizedName, Version | None], set[str]] = defaultdict(set)
     for pin in pins:

@@ -11,8 +11,9 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from hatch_lambda.core.model import LockedSource, LockedWheel
 from hatch_lambda.core.text import listed
 from hatch_lambda.errors import LockError
-from hatch_lambda.stages.locks.freshness import check_freshness
-from hatch_lambda.stages.locks.lock import chosen_names, shown
+from hatch_lambda.stages.locks.formats import declared
+from hatch_lambda.stages.locks.freshness import unmet
+from hatch_lambda.stages.locks.lock import chosen_names, normalized, shown
 from hatch_lambda.stages.locks.pylock import applies, strong_hashes
 from hatch_lambda.stages.locks.sources import UnlockedError, as_source
 
@@ -62,11 +63,11 @@ def select(lock: Lock, project: Project, target: Target, terms: LockTerms) -> tu
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise LockError(
             f"{where}: locked more than once for {target}:{listed(twice)}",
-            hint=f"the markers of its entries overlap; run {lock.mend}",
+            hint=f"the markers of its entries overlap; run {lock.maker}",
         )
-    if not lock.vouched:
-        check_freshness(
-            applicable, where=where, mend=lock.mend, project=project, target=target, extras=terms.settings.extras
+    if not lock.vouched and (stale := sorted(set(unmet(applicable, project, target, terms.settings.extras)))):
+        raise LockError(
+            f"{where}: the project has changed since it was locked:{listed(stale)}", hint=f"run {lock.maker}"
         )
     chosen = [_attempt(package, lock, target, terms) for package in applicable]
     problems = sorted(str(entry) for entry in chosen if isinstance(entry, _Unusable))
@@ -88,11 +89,7 @@ def chosen_groups(pylock: Pylock, project: Project, settings: LockSettings) -> f
     ``default-groups`` (PDM does: ``default``). A default group that is a real one of the project is for its
     developers, and is not taken unless it was chosen.
     """
-    tool = project.pyproject.get("tool")
-    pdm = tool.get("pdm") if isinstance(tool, dict) else None
-    tables = [project.pyproject.get("dependency-groups")]
-    tables += [pdm.get("dev-dependencies")] if isinstance(pdm, dict) else []
-    real = {canonicalize_name(name) for table in tables if isinstance(table, dict) for name in table}
+    real = normalized((*project.dependency_groups, *declared(project).groups))
     synthetic = [name for name in pylock.default_groups or () if canonicalize_name(name) not in real and name != "dev"]
     chosen = chosen_names(settings, {*project.dependency_groups, *(pylock.dependency_groups or ())} - set(synthetic))
     return frozenset([*chosen, *map(canonicalize_name, chosen), *([] if settings.only_groups else synthetic)])

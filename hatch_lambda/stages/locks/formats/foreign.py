@@ -1,4 +1,4 @@
-"""What the lock files of Poetry, Pipenv and PDM have in common: hashes without addresses, groups, and a stamp."""
+"""What the locks of Poetry, Pipenv and PDM have in common: entries with hashes and no addresses, and a stamp."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from packaging.markers import InvalidMarker, Marker
@@ -16,14 +16,13 @@ from packaging.version import Version
 from hatch_lambda.config.decode import in_words
 from hatch_lambda.core import codec
 from hatch_lambda.errors import LockError
-from hatch_lambda.stages.locks.lock import Lock
-from hatch_lambda.stages.locks.resolve import resolve
+from hatch_lambda.stages.locks.lock import Lock, chosen_names, normalized
+from hatch_lambda.stages.locks.resolve import Pin, Pins, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hatch_lambda.stages.locks.lock import Request
-    from hatch_lambda.stages.locks.resolve import Pins
+    from hatch_lambda.stages.locks.lock import Declared, LockRequest
 
 
 if TYPE_CHECKING:
@@ -44,17 +43,36 @@ class LockedFile(msgspec.Struct, frozen=True):
     url: str | None = None
 
 
-def read_toml(request: Request, shape: type[_S], maker: str) -> _S:
-    """Read the lock file as *shape*. Raises LockError for one that is none, with the command that makes it anew."""
-    return convert(request, request.document(maker).toml(), shape, maker)
+class ForeignEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One locked distribution: where exactly one of *version*, *git*, *url* and *path* says what it is."""
+
+    name: str
+    version: str | None = None
+    """At that version on an index."""
+    git: str | None = None
+    """Address of a repository, ``@``, and the commit."""
+    url: str | None = None
+    """Address of an archive."""
+    path: str | None = None
+    """Path of an archive, if it has hashes, or of a folder; relative to the folder of the lock."""
+    subdirectory: str | None = None
+    marker: Marker | None = None
+    hashes: frozenset[str] = frozenset()
 
 
-def convert(request: Request, document: object, shape: type[_T], maker: str) -> _T:
+def read_toml(request: LockRequest, shape: type[_S]) -> _S:
+    """Read the lock file as *shape*. Raises LockError for one that is none, with the command that makes it."""
+    return convert(request, request.document.toml(), shape)
+
+
+def convert(request: LockRequest, document: object, shape: type[_T]) -> _T:
     """Return *document* as *shape*. Raises LockError where it has another."""
     try:
         return codec.convert(document, shape)
     except msgspec.ValidationError as error:
-        raise LockError(f"{request.shown}: not as {maker} writes it: {in_words(error)}", hint=f"run {maker}") from error
+        raise LockError(
+            f"{request.shown}: not as {request.maker} writes it: {in_words(error)}", hint=f"run {request.maker}"
+        ) from error
 
 
 def stamp(content: object, separators: tuple[str, str] | None = None) -> str:
@@ -62,21 +80,21 @@ def stamp(content: object, separators: tuple[str, str] | None = None) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=separators).encode()).hexdigest()
 
 
-def check_stamp(request: Request, recorded: str, stamps: Iterable[str], maker: str) -> None:
+def check_stamp(request: LockRequest, recorded: str, stamps: Iterable[str]) -> None:
     """Raise LockError unless *recorded*, which the lock carries, is one of the *stamps* of the project as it is."""
     if request.terms.in_source_tree and recorded not in stamps:
-        raise LockError(f"{request.shown}: the project has changed since it was locked", hint=f"run {maker}")
+        raise LockError(f"{request.shown}: the project has changed since it was locked", hint=f"run {request.maker}")
 
 
-def without_extras(marker: str, extras: Iterable[str], request: Request) -> Marker | None:
+def without_extras(marker: str, extras: Iterable[str], request: LockRequest) -> Marker | None:
     """Return *marker* with what it says of extras decided; None where it says nothing else.
 
     Raises LockError for a marker that is none.
     """
-    chosen = {re.sub(r"[-_.]+", "-", name).lower() for name in extras}
+    chosen = normalized(extras)
 
     def decided(match: re.Match[str]) -> str:
-        name = re.sub(r"[-_.]+", "-", match[2] or match[3] or "").lower()
+        name = canonicalize_name(match[2] or match[3] or "")
         return _ALWAYS if (name in chosen) == (match[1] == "==") else _NEVER
 
     text = _EXTRA.sub(decided, marker.strip())
@@ -88,27 +106,54 @@ def without_extras(marker: str, extras: Iterable[str], request: Request) -> Mark
         raise LockError(f"{request.shown}: {marker!r} is not a marker: {error}") from error
 
 
-def version(request: Request, text: str, maker: str) -> Version:
+def parsed(request: LockRequest, text: str) -> Version:
     """Return *text* as a version. Raises LockError for one that is none."""
     try:
         return Version(text)
     except ValueError as error:  # thousands of digits, too
-        raise LockError(f"{request.shown}: {text[:60]!r} is not a version (PEP 440)", hint=f"run {maker}") from error
+        raise LockError(
+            f"{request.shown}: {text[:60]!r} is not a version (PEP 440)", hint=f"run {request.maker}"
+        ) from error
 
 
-def requirement(name: str, version: str, marker: Marker | None) -> str:
-    """Return a line for uv that pins *name*."""
-    return f"{name}=={version}" + (f" ; {marker}" if marker is not None else "")
+def chosen_groups(request: LockRequest, declared: Declared) -> frozenset[str]:
+    """Return the normalized names of the chosen groups out of the standard ones and those that are *declared*."""
+    available = sorted({*declared.groups, *request.project.dependency_groups})
+    return normalized(chosen_names(request.settings, available))
+
+
+def pinned(request: LockRequest, entries: Iterable[ForeignEntry], options: Iterable[str]) -> Pins:
+    """Return what *entries* pin; *options* tell uv of the indexes. The project itself is passed over.
+
+    Raises LockError for a version that is none.
+    """
+    pins = Pins(options=list(options))
+    for entry in dict.fromkeys(entries):
+        name = canonicalize_name(entry.name)
+        local = (request.path.parent / entry.path).resolve() if entry.path is not None else None
+        part = f"#subdirectory={entry.subdirectory}" if entry.subdirectory else ""
+        tail = f" ; {entry.marker}" if entry.marker is not None else ""
+        if entry.git is not None:
+            pins.sources.append(f"{name} @ git+{entry.git}{part}{tail}")
+        elif local is not None and not entry.hashes:
+            if local != request.project.root:
+                pins.add_folder(f"{name} @ {local.as_uri()}{tail}")
+        else:
+            address = local.as_uri() if local is not None else entry.url
+            text = f" @ {address}{part}" if address is not None else f"=={entry.version}"
+            version = parsed(request, entry.version) if address is None and entry.version is not None else None
+            pins.pins.append(Pin(name=name, version=version, requirement=f"{name}{text}{tail}", hashes=entry.hashes))
+    return pins
 
 
 def finish(
-    request: Request, pins: Pins, maker: str, graph: Mapping[str, Iterable[str]] | None = None, *, stands_alone: bool
+    request: LockRequest, pins: Pins, graph: Mapping[str, Iterable[str]] | None = None, *, stands_alone: bool
 ) -> Lock:
     """Resolve the *pins* of a lock that is known to fit the project; *graph* says what each of them depends on."""
     pylock = resolve(request, pins)
     if graph is not None:
         packages = [
-            replace(package, dependencies=[{"name": canonicalize_name(name)} for name in graph.get(package.name, ())])
+            replace(package, dependencies=[{"name": name} for name in sorted(normalized(graph.get(package.name, ())))])
             for package in pylock.packages
         ]
         pylock = replace(pylock, packages=packages)
@@ -117,15 +162,8 @@ def finish(
         pylock=pylock,
         findings=(),
         stands_alone=stands_alone,
-        mend=maker,
+        asks_an_index=True,
+        maker=request.maker,
         has_groups_chosen=True,
         vouched=True,
     )
-
-
-def table(request: Request, *path: str) -> dict[str, Any]:
-    """Return a table of ``pyproject.toml``; empty where there is none."""
-    value: Any = request.project.pyproject
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}

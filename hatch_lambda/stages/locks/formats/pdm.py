@@ -7,27 +7,31 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from packaging.utils import canonicalize_name
 
+from hatch_lambda.config.project import table_at
 from hatch_lambda.errors import LockError
-from hatch_lambda.stages.locks.exclude import names_of
 from hatch_lambda.stages.locks.formats.foreign import (
+    ForeignEntry,
     LockedFile,
     check_stamp,
+    chosen_groups,
     finish,
+    pinned,
     read_toml,
-    requirement,
     stamp,
-    table,
     without_extras,
 )
-from hatch_lambda.stages.locks.formats.foreign import version as parsed
-from hatch_lambda.stages.locks.lock import chosen_names
-from hatch_lambda.stages.locks.resolve import Pin, Pins
+from hatch_lambda.stages.locks.lock import Declared, normalized
+from hatch_lambda.stages.locks.pylock import names_of
 
 if TYPE_CHECKING:
-    from hatch_lambda.stages.locks.lock import Lock, Request
+    from collections.abc import Iterator
+
+    from hatch_lambda.config.project import Project
+    from hatch_lambda.stages.locks.lock import Lock, LockRequest
 
 
 MAKER = "`pdm lock`"
+ROW = ("PDM, with `inherit_metadata` (its default)", "yes", "directly")
 
 
 class _Package(msgspec.Struct, frozen=True):
@@ -55,72 +59,77 @@ class _Document(msgspec.Struct, frozen=True):
     package: list[_Package] = []
 
 
-def read(request: Request) -> Lock:
+def declared(project: Project) -> Declared:
+    """Return what the project says in ``[tool.pdm]``."""
+    resolution = table_at(project.pyproject, "tool.pdm.resolution")
+    excluded = resolution.get("excludes")
+    names = (*table_at(resolution, "overrides"), *(excluded if isinstance(excluded, list) else ()))
+    return Declared(
+        groups=frozenset(table_at(project.pyproject, "tool.pdm.dev-dependencies")),
+        exempt=normalized(map(str, names)),
+    )
+
+
+def unlocked(project: Project) -> str | None:  # noqa: ARG001 - LockFormat
+    """Name nothing: PDM reads the standard tables."""
+    return None
+
+
+def read(request: LockRequest) -> Lock:
     """Read a ``pdm.lock``.
 
     Raises LockError for a stale one, and for one that does not tell groups (``--no-inherit-metadata``).
     """
-    document = read_toml(request, _Document, MAKER)
+    document = read_toml(request, _Document)
     metadata = document.metadata
-    check_stamp(request, metadata.content_hash.removeprefix("sha256:"), [_stamp(request)], MAKER)
+    check_stamp(request, metadata.content_hash.removeprefix("sha256:"), [_stamp(request)])
     if "inherit_metadata" not in metadata.strategy:
         raise LockError(
             f"{request.shown}: it does not tell the groups and markers of what it locks",
             hint="run `pdm lock --strategy inherit_metadata`",
         )
-    available = [*table(request, "dependency-groups"), *table(request, "tool", "pdm", "dev-dependencies")]
-    groups = set(map(canonicalize_name, chosen_names(request.settings, available)))
+    groups = chosen_groups(request, declared(request.project))
     if not request.settings.only_groups:
-        groups |= {canonicalize_name("default"), *map(canonicalize_name, request.settings.extras)}
-    if missing := sorted(groups - set(map(canonicalize_name, metadata.groups))):
+        groups |= normalized(("default", *request.settings.extras))
+    if missing := sorted(groups - normalized(metadata.groups)):
         raise LockError(
             f"{request.shown}: not locked for {', '.join(missing)}",
             hint=f"run `pdm lock --group {','.join(missing)}`",
         )
-    pins = Pins()
-    for source in table(request, "tool", "pdm").get("source", ()):
-        if isinstance(source, dict) and isinstance(source.get("url"), str) and source.get("type") != "find_links":
-            pins.options.append(f"{_option(source.get('name'))} {source['url']}")
-    for package in document.package:
-        if not groups.isdisjoint(map(canonicalize_name, package.groups)):
-            _pin(package, pins, request)
-    pins.pins = list({pin.requirement: pin for pin in pins.pins}.values())
+    needed = (package for package in document.package if not groups.isdisjoint(normalized(package.groups)))
+    pins = pinned(request, [_entry(package, request) for package in needed], _indexes(request))
     graph: dict[str, set[str]] = {}
     for package in document.package:  # one with extras stands there twice
         graph.setdefault(canonicalize_name(package.name), set()).update(names_of(package.dependencies))
-    return finish(request, pins, MAKER, graph, stands_alone=pins.stands_alone)
+    return finish(request, pins, graph, stands_alone=pins.stands_alone)
 
 
-def _option(name: object) -> str:
-    """Return how uv is told of an index: the one called ``pypi`` takes the place of PyPI."""
-    return "--index-url" if name == "pypi" else "--extra-index-url"
+def _indexes(request: LockRequest) -> Iterator[str]:
+    """Yield how uv is told of each index: the one called ``pypi`` takes the place of PyPI."""
+    sources = table_at(request.project.pyproject, "tool.pdm").get("source")
+    for source in sources if isinstance(sources, list) else ():
+        if isinstance(source, dict) and isinstance(source.get("url"), str) and source.get("type") != "find_links":
+            option = "--index-url" if source.get("name") == "pypi" else "--extra-index-url"
+            yield f"{option} {source['url']}"
 
 
-def _pin(package: _Package, pins: Pins, request: Request) -> None:
-    name = canonicalize_name(package.name)
-    marker = without_extras(package.marker, (), request)
-    tail = f" ; {marker}" if marker is not None else ""
-    part = f"#subdirectory={package.subdirectory}" if package.subdirectory else ""
-    hashes = frozenset(file.hash for file in package.files)
-    if package.git is not None:
-        pins.sources.append(f"{name} @ git+{package.git}@{package.revision}{part}{tail}")
-    elif package.path is not None and not hashes:
-        folder = (request.path.parent / package.path).resolve()
-        if folder != request.project.root:
-            pins.add_folder(f"{name} @ {folder.as_uri()}{tail}")
-    elif package.path is not None or package.url is not None:
-        address = package.url or (request.path.parent / str(package.path)).resolve().as_uri()
-        pins.pins.append(Pin(name=name, version=None, requirement=f"{name} @ {address}{part}{tail}", hashes=hashes))
-    else:
-        text = requirement(name, package.version, marker)
-        pins.pins.append(
-            Pin(name=name, version=parsed(request, package.version, MAKER), requirement=text, hashes=hashes)
-        )
+def _entry(package: _Package, request: LockRequest) -> ForeignEntry:
+    is_named = package.git is None and package.path is None and package.url is None
+    return ForeignEntry(
+        name=package.name,
+        version=package.version if is_named else None,
+        git=f"{package.git}@{package.revision}" if package.git is not None else None,
+        url=package.url,
+        path=package.path if package.url is None else None,
+        subdirectory=package.subdirectory,
+        marker=without_extras(package.marker, (), request),
+        hashes=frozenset(file.hash for file in package.files),
+    )
 
 
-def _stamp(request: Request) -> str:
+def _stamp(request: LockRequest) -> str:
     """Return the stamp of the project (PDM, ``PyProject.content_hash``)."""
-    metadata, pdm = request.project.metadata, table(request, "tool", "pdm")
+    metadata, pdm = request.project.metadata, table_at(request.project.pyproject, "tool.pdm")
     return stamp(
         {
             "sources": pdm.get("source", []),
@@ -133,8 +142,8 @@ def _stamp(request: Request) -> str:
     )
 
 
-def _development(request: Request) -> dict[str, list[Any]]:
-    groups = {canonicalize_name(name): list(value) for name, value in table(request, "dependency-groups").items()}
-    for name, value in table(request, "tool", "pdm", "dev-dependencies").items():
+def _development(request: LockRequest) -> dict[str, list[Any]]:
+    groups = {canonicalize_name(name): list(value) for name, value in request.project.dependency_groups.items()}
+    for name, value in table_at(request.project.pyproject, "tool.pdm.dev-dependencies").items():
         groups.setdefault(canonicalize_name(name), []).extend(value)
     return {str(name): value for name, value in groups.items()}

@@ -18,20 +18,31 @@ from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.core.text import command_in_header, listed
 from hatch_lambda.errors import ConfigurationError, LockError
 from hatch_lambda.errors.secrets import masked
-from hatch_lambda.stages.locks.lock import Lock, lock_document, shown
+from hatch_lambda.stages.locks.lock import Declared, Lock, lock_document, shown
 from hatch_lambda.stages.locks.resolve import Pin, Pins, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatch_lambda.config.project import Project
-    from hatch_lambda.stages.locks.lock import Request
+    from hatch_lambda.stages.locks.lock import LockRequest
 
 
-_MAKER = "uv pip compile --universal --generate-hashes pyproject.toml -o requirements.txt"
+MAKER = "`uv pip compile --universal --generate-hashes pyproject.toml -o requirements.txt`"
+ROW = ("`uv export`, `uv pip compile`, pip-tools", "no", "directly, with `-r`, `-c` and `--hash`")
 
 
-def read(request: Request) -> Lock:
+def declared(project: Project) -> Declared:  # noqa: ARG001 - LockFormat
+    """Return nothing: the format is no tool's own."""
+    return Declared()
+
+
+def unlocked(project: Project) -> str | None:  # noqa: ARG001 - LockFormat
+    """Name nothing, for the same reason."""
+    return None
+
+
+def read(request: LockRequest) -> Lock:
     """Read a ``requirements.txt`` all of whose lines are pinned, and hashed unless the settings let that pass.
 
     Raises LockError for lines that are not, for what uv cannot find, and where no file has a listed hash.
@@ -48,28 +59,29 @@ def read(request: Request) -> Lock:
     if contents.problems:
         raise LockError(
             f"{request.shown}: not every line is pinned and hashed:{listed(contents.problems)}",
-            hint=f"a lock file is made by `{_MAKER}` or `uv export --format requirements.txt`; "
+            hint=f"a lock file is made by {request.maker} or `uv export --format requirements.txt`; "
             "`uv lock` makes a uv.lock, which is taken instead",
         )
-    mend = command_in_header(contents.text) or _MAKER
+    command = command_in_header(contents.text)
     unhashed = sorted(str(pin.name) for pin in contents.pins if not pin.hashes)
     return Lock(
         path=request.path,
         pylock=resolve(request, contents),
         findings=_warned(request, unhashed) if unhashed else (),
         stands_alone=contents.stands_alone,
-        mend=f"`{mend}`",
+        asks_an_index=True,
+        maker=f"`{command}`" if command else request.maker,
     )
 
 
-def _warned(request: Request, names: list[str]) -> tuple[Finding, ...]:
+def _warned(request: LockRequest, names: list[str]) -> tuple[Finding, ...]:
     return (
         Finding(
             code="HL060",
             severity=Severity.WARNING,
             message=f"{request.shown}: no hashes are listed for {', '.join(names)}:"
             " whatever the index holds under these versions is taken",
-            hint=f"make it with hashes: `{_MAKER}`",
+            hint=f"make it with hashes: {request.maker}",
         ),
     )
 

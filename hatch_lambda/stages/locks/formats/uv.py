@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -9,20 +10,32 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from hatch_lambda.config.project import table_at
 from hatch_lambda.core.codec import convert
 from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.core.text import first_error
 from hatch_lambda.errors import CommandError, LockError
-from hatch_lambda.stages.locks.exclude import excluded_names
-from hatch_lambda.stages.locks.lock import Lock, chosen_names, lock_document, shown
+from hatch_lambda.stages.locks.lock import (
+    Declared,
+    Lock,
+    chosen_names,
+    excluded_names,
+    lock_document,
+    normalized,
+    shown,
+)
 from hatch_lambda.stages.locks.pylock import parse, rebase
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hatch_lambda.stages.locks.lock import Request
+    from hatch_lambda.config.project import Project
+    from hatch_lambda.stages.locks.lock import LockRequest
 
 
+MAKER = "`uv lock`"
+ROW = ("`uv lock`", "yes", "through `uv export`; also in the root of a workspace")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CERTAIN = frozenset({"registry", "url", "git", "subdirectory"})
 _FOLDERS = frozenset({"directory", "editable", "virtual"})
 """Kinds of sources; what is of another depends on more than the lock."""
@@ -53,7 +66,19 @@ class _Opinion(Struct, frozen=True):
     error: CommandError | None = None
 
 
-def read(request: Request) -> Lock:
+def declared(project: Project) -> Declared:
+    """Return the names that uv's settings override or leave out."""
+    table = table_at(project.pyproject, "tool.uv")
+    lines = (line for key in ("override-dependencies", "exclude-dependencies") for line in table.get(key, ()))
+    return Declared(exempt=normalized(named[0] for line in lines if (named := _NAME.match(str(line).strip()))))
+
+
+def unlocked(project: Project) -> str | None:  # noqa: ARG001 - LockFormat
+    """Name nothing: uv reads the standard tables."""
+    return None
+
+
+def read(request: LockRequest) -> Lock:
     """Read a ``uv.lock``, exporting it while uv checks that it fits the project.
 
     Raises LockError for a lock that is stale or unreadable. Where uv cannot tell, a finding says so.
@@ -70,11 +95,11 @@ def read(request: Request) -> Lock:
     if opinion.verdict is _Verdict.STALE and opinion.error is not None:
         raise LockError(
             f"{request.shown}: the project has changed since it was locked; uv says:\n{opinion.error.tail()}",
-            hint=f"run {_mend(request)}",
+            hint=f"run {_maker(request)}",
         )
     if isinstance(exported, CommandError):
         raise LockError(
-            f"{request.shown}: uv cannot export it:\n{exported.tail()}", hint=f"try {_mend(request)}"
+            f"{request.shown}: uv cannot export it:\n{exported.tail()}", hint=f"try {_maker(request)}"
         ) from exported
     folder = request.path.parent
     return Lock(
@@ -82,20 +107,21 @@ def read(request: Request) -> Lock:
         pylock=rebase(parse(exported, f"{request.shown}, as uv exports it"), folder, folder),
         findings=(_unchecked(request, opinion.error),) if opinion.error is not None else (),
         stands_alone=stands_alone,
-        mend=_mend(request),
+        asks_an_index=False,
+        maker=_maker(request),
         has_groups_chosen=True,
         vouched=opinion.verdict is _Verdict.FRESH,
     )
 
 
-def create(request: Request) -> None:
+def create(request: LockRequest) -> None:
     """Make ``uv.lock`` by ``uv lock``; LockError shows what uv says where it cannot."""
     try:
         request.uv.run("lock", "--quiet", "--no-python-downloads", cwd=request.path.parent)
     except CommandError as error:
         raise LockError(
             f"there is no lock file, and `uv lock` cannot make one:\n{error.tail()}",
-            hint='mend what uv complains of, or name a lock file: `lock = "..."` in [tool.lambda-slim]',
+            hint='fix what uv complains of, or name a lock file: `lock = "..."` in [tool.lambda-slim]',
         ) from error
 
 
@@ -115,7 +141,7 @@ def _stands_alone(path: Path) -> bool:
     )
 
 
-def _export(request: Request) -> str | CommandError:
+def _export(request: LockRequest) -> str | CommandError:
     """Return the lock as ``pylock.toml``, its paths relative to the folder of the lock; 20 ms."""
     chosen = [f"--extra={extra}" for extra in request.settings.extras]
     if not request.settings.keep_dependencies:
@@ -140,12 +166,12 @@ def _export(request: Request) -> str | CommandError:
         return error
 
 
-def _check(request: Request) -> _Opinion:
+def _check(request: LockRequest) -> _Opinion:
     """Ask uv whether the lock fits the project: 30 ms with an interpreter at hand.
 
     Without one uv looks for it, which takes five times as long, and a second where pyenv's shims are in its way.
     The network is kept out at first: a lock that fits needs none, even if uv's cache is empty. uv asks it
-    only to resolve anew, or to learn what a source tree depends on; then a second run with the network
+    only to resolve again, or to learn what a source tree depends on; then a second run with the network
     decides, and no network means no verdict.
     """
     command = ("lock", "--check", "--quiet", "--no-python-downloads")
@@ -157,7 +183,7 @@ def _check(request: Request) -> _Opinion:
     return _ask(request, command)
 
 
-def _ask(request: Request, command: tuple[str, ...]) -> _Opinion:
+def _ask(request: LockRequest, command: tuple[str, ...]) -> _Opinion:
     try:
         request.uv.run(*command, "--offline", cwd=request.path.parent)
     except CommandError as error:
@@ -185,12 +211,12 @@ def _misfit(error: CommandError) -> bool:
     return _verdict(error) is _Verdict.UNKNOWN and "interpreter" in error.output
 
 
-def _mend(request: Request) -> str:
+def _maker(request: LockRequest) -> str:
     folder = request.path.parent
-    return "`uv lock`" if folder == request.project.root else f"`uv lock` in {shown(folder, request.project)}"
+    return MAKER if folder == request.project.root else f"{MAKER} in {shown(folder, request.project)}"
 
 
-def _unchecked(request: Request, error: CommandError) -> Finding:
+def _unchecked(request: LockRequest, error: CommandError) -> Finding:
     return Finding(
         code="HL012",
         severity=Severity.NOTE,

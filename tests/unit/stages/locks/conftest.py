@@ -35,7 +35,8 @@ class Bench:
 
         text = f'lock-version = "1.0"\ncreated-by = "test"\n{head}\n' + "\n".join(packages or ["packages = []"])
         pylock = parse(text, "pylock.toml")
-        return Lock(path=self.root / "pylock.toml", pylock=pylock, findings=(), stands_alone=True, **changes)
+        values = {"stands_alone": True, "asks_an_index": False, "maker": "`make lock`", **changes}
+        return Lock(path=self.root / "pylock.toml", pylock=pylock, findings=(), **values)
 
     def select(self, lock, project=None, runtime="python3.13", architecture=Architecture.X86_64, **changes):
         from hatch_lambda.stages.locks import select

@@ -172,7 +172,7 @@ NEEDS = '[project]\nname = "demo"\nversion = "1"\ndependencies = {}\n[tool.lambd
     ],
 )
 def test_a_direct_requirement_that_is_not_met_is_named_with_the_remedy(bench, package, dependency, problem):
-    lock = bench.lock(package("a"), mend="`make lock`")
+    lock = bench.lock(package("a"), maker="`make lock`")
     with pytest.raises(LockError) as caught:
         bench.select(lock, bench.project(NEEDS.format([dependency], [])))
     assert problem in caught.value.message
@@ -193,6 +193,13 @@ def test_a_prerelease_meets_a_requirement(bench, package):
     assert bench.select(bench.lock(package("a", "2.0rc1")), bench.project(NEEDS.format(["a>1"], [])))
 
 
-def test_a_requirement_that_uv_overrides_is_left_to_uv(bench, package):
-    text = NEEDS.format(["a<1"], []) + '[tool.uv]\noverride-dependencies = ["a>=1"]\n'
-    assert bench.select(bench.lock(package("a")), bench.project(text))
+@pytest.mark.parametrize(
+    "table",
+    [
+        '[tool.uv]\noverride-dependencies = ["a>=1"]\n',
+        '[tool.pdm.resolution.overrides]\nA = ">=1"\n',
+        '[tool.pdm.resolution]\nexcludes = ["A"]\n',
+    ],
+)
+def test_a_requirement_that_a_tool_overrides_is_left_to_the_tool(bench, package, table):
+    assert bench.select(bench.lock(package("a")), bench.project(NEEDS.format(["a<1"], []) + table))
