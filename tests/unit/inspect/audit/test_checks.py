@@ -152,10 +152,10 @@ def test_warnings_and_notes_stop_nothing():
 @pytest.fixture
 def entries(monkeypatch):
     """Give the entries of ``checks.toml``, which a test may add to."""
-    entries = copy.deepcopy(codec.load(DATA))
+    entries = copy.deepcopy(codec.load(DATA, dict))
     read = codec.load
     for module in (checks, decode, schema):
-        monkeypatch.setattr(module, "load", lambda name: entries if name == DATA else read(name))
+        monkeypatch.setattr(module, "load", lambda name, kind: entries if name == DATA else read(name, kind))
     return entries
 
 
