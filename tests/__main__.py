@@ -3,10 +3,13 @@
 It needs Python 3.11 or newer with pip, nothing else. The environment is made in ``.venv-tests`` by uv, so that
 the venv module, which some systems keep apart, is not needed.
 
-    python -m tests                        all
+    python -m tests                        what a contributor needs, in some minutes
+    python -m tests --all                  everything
     python -m tests tests/unit             one folder
     python -m tests -m "not registry"      none that need a package registry
     python -m tests -n 0 -x -k zip         in one process, to the first failure, by name
+    python -m tests --lowest tests/unit    with the lowest versions that pyproject.toml allows
+    python -m tests --cov                  with the coverage of it and of the processes that it starts
 """
 
 from __future__ import annotations
@@ -21,22 +24,26 @@ from pathlib import Path
 CLONE = Path(__file__).resolve().parent.parent
 WORK = CLONE / ".venv-tests"
 UV = WORK / "uv" / "bin" / ("uv.exe" if os.name == "nt" else "uv")
-VENV = WORK / "{}.{}".format(*sys.version_info)
+LOWEST = "--lowest"
+VENV = WORK / "{}.{}{}".format(*sys.version_info[:2], LOWEST if LOWEST in sys.argv else "")
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 
 
 def main(arguments: list[str]) -> None:
     """Make the environment, or bring it up to date, and run pytest in it."""
+    resolution = "lowest-direct" if LOWEST in arguments else "highest"
+    arguments = [argument for argument in arguments if argument != LOWEST]
     if sys.version_info < (3, 11):  # noqa: UP036 - an older Python should hear it, too
         sys.exit(f"This needs Python 3.11 or newer, and is run by {platform.python_version()}.")
     if not UV.is_file():
         print("==> pip: get uv", flush=True)
         settings = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_ROOT_USER_ACTION": "ignore"}
-        install = ("-m", "pip", "install", "--quiet", "--target", UV.parent.parent, "uv>=0.9")
-        run(sys.executable, *install, environment={**os.environ, **settings})
+        command = ("-m", "pip", "install", "--quiet", "--target", UV.parent.parent, "uv>=0.9")
+        run(sys.executable, *command, environment={**os.environ, **settings})
     print(f"==> uv: prepare {VENV.relative_to(CLONE)}", flush=True)
     run(UV, "venv", "--quiet", "--allow-existing", "--python", sys.executable, VENV)
-    run(UV, "pip", "install", "--quiet", "--python", VENV, "--editable", CLONE, "--group", "test")
+    install = (UV, "pip", "install", "--quiet", "--python", VENV, "--resolution", resolution)
+    run(*install, "--editable", CLONE, "--group", "test")
     print("==> pytest", flush=True)
     run(BIN / "python", "-m", "pytest", "-n", "2", *arguments, environment=activated())
 

@@ -17,7 +17,9 @@ from hatch_lambda.config.schema import schema
 from hatch_lambda.inspect.audit.checks import checks
 from hatch_lambda.stages.locks import formats
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / ".github").glob("*.md"))]
 
 
 def settings_table() -> list[str]:
@@ -85,3 +87,13 @@ def test_it_names_every_function_of_the_python_api():
     for name in set(hatch_lambda.__all__) - {"__version__"}:
         assert callable(getattr(hatch_lambda, name))
         assert f"`{name}`" in section or f"hatch_lambda.{name}(" in section
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_path_that_a_document_names_is_there(document):
+    """Who looks for where something is decided finds it, also after a module has moved."""
+    text = document.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:hatch_lambda|tests|sample_project)/[\w/.-]+)`", text)
+    linked = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    assert [path for path in linked if not (document.parent / path).exists()] == []
