@@ -18,7 +18,7 @@ from hatch_lambda.inspect.run.function import FunctionError, Invocation
 from hatch_lambda.inspect.run.invoke import Invoked
 from tests.functional.coldstart import cold_start
 from tests.functional.documents import digested, fits
-from tests.functional.wheels import make_project, make_wheel
+from tests.support.wheels import make_project, make_wheel
 
 
 @pytest.fixture
@@ -137,6 +137,7 @@ PAYLOADS = {
     b"streamed": "streamed",
     b"\xff": "\ufffd",
     b"[NaN]": [None],
+    b"[" * 5000: "[" * 5000,
     b"1" + b"0" * 40: 10**40,
     rb'"\ud800"': "\ud800",
 }
