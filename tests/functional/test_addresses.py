@@ -11,10 +11,10 @@ import threading
 import pytest
 
 from hatch_lambda.errors import InstallError, LockError
+from tests.support.sources import make_sdist
+from tests.support.wheels import make_wheel
 
-from .sources import make_sdist
 from .test_kinds import SETTINGS, Site
-from .wheels import make_wheel
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -22,8 +22,7 @@ from hatch_lambda.errors import InstallError
 from hatch_lambda.stages.install.sdists.bench import Bench
 from hatch_lambda.stages.install.sdists.build import build
 from tests.support.elf import AARCH64, asking
-
-from .sources import make_sdist, make_source
+from tests.support.sources import make_sdist, make_source
 
 X86 = Target(runtime=runtimes()["python3.13"], architecture=Architecture.X86_64)
 OBJECT = asking("GLIBC_2.17")

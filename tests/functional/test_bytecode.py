@@ -28,7 +28,7 @@ from hatch_lambda.pipeline.request import Source, open_session
 from hatch_lambda.stages.bytecode import compile as stage
 from hatch_lambda.stages.bytecode import worker
 from hatch_lambda.stages.bytecode.plan import CompileOptions
-from tests.functional.wheels import make_project, make_wheel
+from tests.support.wheels import make_project, make_wheel
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 HEADER = 16

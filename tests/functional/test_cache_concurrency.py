@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from hatch_lambda import api
-from tests.functional.wheels import make_project, make_wheel
 from tests.support.elf import shared_object
+from tests.support.wheels import make_project, make_wheel
 
 
 def content(seed, size=60_000):

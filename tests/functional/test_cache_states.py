@@ -34,9 +34,9 @@ from hatch_lambda.errors import InstallError
 from hatch_lambda.pipeline import dependencies as parts
 from hatch_lambda.stages.archive.zipformat import Entry, Timestamp, central_header, local_header
 from hatch_lambda.stages.locks import read as reading
-from tests.functional.sources import make_sdist
-from tests.functional.wheels import make_project, make_wheel, pylock
 from tests.support.elf import shared_object
+from tests.support.sources import make_sdist
+from tests.support.wheels import make_project, make_wheel, pylock
 
 KINDS = ("audits", "digests", "known", "parts", "program", "recent", "sections", "selections", "streams")
 LOWEST = Timestamp.of(None)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.functional.wheels import make_project, make_wheel
+from tests.support.wheels import make_project, make_wheel
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="umask, HOME and locales are those of POSIX")
 

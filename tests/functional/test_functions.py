@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import zipfile
 
 import pytest
 
@@ -13,9 +12,9 @@ from hatch_lambda import api
 from hatch_lambda.config.functions import functions_of, one_of
 from hatch_lambda.config.project import Project
 from hatch_lambda.errors import ConfigurationError, HatchLambdaError
-from tests.functional.test_shapes import call, contents
-from tests.functional.wheels import make_wheel, pylock
-from tests.integration.conftest import unpack
+from tests.support.packages import call, contents, names
+from tests.support.shell import unpack
+from tests.support.wheels import make_wheel, pylock
 
 HANDLER = "def handler(event, context):\n    return {}\n"
 PYPROJECT = """
@@ -72,11 +71,6 @@ def project(tmp_path, monkeypatch):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
     return root
-
-
-def names(package):
-    with zipfile.ZipFile(package) as archive:
-        return {name for name in archive.namelist() if not name.endswith("/")}
 
 
 def build_all(project, **options):

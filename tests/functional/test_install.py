@@ -26,8 +26,7 @@ from hatch_lambda.stages.install.project import take_project
 from hatch_lambda.stages.install.wheel import unpack
 from hatch_lambda.stages.install.writing_back import write_back
 from hatch_lambda.stages.slim.plan import apply, plan
-
-from .wheels import make_wheel, pylock
+from tests.support.wheels import make_wheel, pylock
 
 TARGET = Target(runtime=runtimes()["python3.13"], architecture=Architecture.X86_64)
 HOSTS_OWN = {".lock", "uv_cache.json", "uv_build.json", "direct_url.json", "INSTALLER", "REQUESTED"}

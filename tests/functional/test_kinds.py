@@ -12,9 +12,8 @@ import pytest
 from hatch_lambda import api
 from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import ConfigurationError, HatchLambdaError, InstallError, LockError
-
-from .sources import make_sdist, make_source
-from .wheels import make_wheel
+from tests.support.sources import make_sdist, make_source
+from tests.support.wheels import make_wheel
 
 SETTINGS = '[tool.lambda-slim]\nruntime = "python3.13"\nbytecode = "none"\n'
 

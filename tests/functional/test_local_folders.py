@@ -11,8 +11,8 @@ from hatch_lambda.config.project import Project
 from hatch_lambda.core.cache import Cache
 from hatch_lambda.stages.locks.formats import pdm, pipenv, poetry
 from hatch_lambda.stages.locks.lock import LockRequest
+from tests.support.sources import make_source
 
-from .sources import make_source
 from .test_kinds import SETTINGS, Site
 
 FILES = {

@@ -19,7 +19,7 @@ from hatch_lambda.core.process import Child, ask, run
 from hatch_lambda.errors import CommandError, HatchLambdaError, MissingToolError
 from hatch_lambda.errors.secrets import hide
 from hatch_lambda.hatch.app import aborting
-from tests.functional.wheels import make_project, make_wheel
+from tests.support.wheels import make_project, make_wheel
 
 ADDRESS = "https://user:password@example.invalid/simple"
 

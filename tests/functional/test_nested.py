@@ -21,10 +21,12 @@ from hatch_lambda.core.model import Severity
 from hatch_lambda.errors import VerificationError
 from hatch_lambda.pipeline.shapes import nested
 from hatch_lambda.pipeline.shapes.nested_loader import unpack
-from tests.functional.test_shapes import ANSWER, HEAD, call, contents, library, names, text
-from tests.functional.wheels import make_project, make_wheel
-from tests.integration.conftest import interpreter
-from tests.integration.conftest import unpack as unzip
+from tests.functional.test_shapes import ANSWER, HEAD
+from tests.support.elf import library
+from tests.support.packages import call, contents, names
+from tests.support.shell import interpreter
+from tests.support.shell import unpack as unzip
+from tests.support.wheels import comments, make_project, make_wheel
 
 APP = """
 import json, pathlib, importlib.metadata
@@ -44,11 +46,11 @@ def project(tmp_path, monkeypatch):
     folder = tmp_path / "wheels"
     wheels = [
         make_wheel(folder, "big", {"big/__init__.py": f"VALUE = 7\nOURS = {str(tmp_path)!r}\n",
-                                   "big/data.py": text("big", 4_000_000)}),
+                                   "big/data.py": comments("big", 4_000_000)}),
         make_wheel(folder, "small", {"small/__init__.py": "VALUE = 5\n", "small/run.sh": "#!/bin/sh\n"},
                    modes={"small/run.sh": 0o100755}),
         make_wheel(folder, "native", {"native/__init__.py": "", "native/_core.so": library("libfoo-1a2b.so.1")}),
-        make_wheel(folder, "foo", {"foo.libs/libfoo-1a2b.so.1": library(), "foo.py": text("foo", 90_000)}),
+        make_wheel(folder, "foo", {"foo.libs/libfoo-1a2b.so.1": library(), "foo.py": comments("foo", 90_000)}),
     ]  # fmt: skip
     project = make_project(tmp_path / "service", *wheels, head=HEAD, settings='handler = "app.handler"')
     (project / "app.py").write_text(APP)
@@ -102,7 +104,7 @@ def test_what_loads_one_another_is_nested_together(project, tmp_path):
 
 
 def test_a_package_that_fits_in_no_way_is_refused(project):
-    (project / "data.py").write_text(text("own", 2_000_000))
+    (project / "data.py").write_text(comments("own", 2_000_000))
     with pytest.raises(VerificationError, match="HL001: even with its dependencies nested the package is"):
         api.build(project, shape="nested", nested_limit=1_000_000)
 
@@ -162,7 +164,7 @@ def inner(tmp_path):
     path = tmp_path / "inner.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(400):
-            archive.writestr(f"package{number % 7}/module{number}.py", text(str(number), 3_000), 8)
+            archive.writestr(f"package{number % 7}/module{number}.py", comments(str(number), 3_000), 8)
         for number in range(4):
             archive.writestr(f"large/{number}.bin", os.urandom(1_500_000) + bytes(9_000_000), 8)
         archive.writestr("stored.bin", os.urandom(3_000_000), 0)

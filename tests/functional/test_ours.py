@@ -16,7 +16,7 @@ import pytest
 
 from hatch_lambda import api
 from hatch_lambda.errors import ArchiveError
-from tests.functional.wheels import make_project, make_wheel
+from tests.support.wheels import make_project, make_wheel
 
 STEM = "some_service-1.2-python3.13-x86_64"
 WHEEL = "some_service_lambda-1.2-cp313-cp313-manylinux_2_34_x86_64.whl"

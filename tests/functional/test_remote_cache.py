@@ -17,9 +17,9 @@ from hatch_lambda import api
 from hatch_lambda.core import bucket as remote
 from hatch_lambda.core.cache import digest
 from hatch_lambda.errors import MissingToolError
-from tests.functional.buckets import ACCESS_KEY, SECRET_KEY, closed_port, environment, serving
-from tests.functional.wheels import make_project, make_wheel
+from tests.support.buckets import ACCESS_KEY, SECRET_KEY, closed_port, environment, serving
 from tests.support.elf import shared_object
+from tests.support.wheels import make_project, make_wheel
 
 pytest.importorskip("obstore")
 pytest.importorskip("moto")

@@ -19,8 +19,8 @@ from hatch_lambda import api
 from hatch_lambda.errors import ConfigurationError, HatchLambdaError, MissingToolError
 from tests.functional.coldstart import cold_start
 from tests.functional.documents import fits
-from tests.functional.wheels import make_project, make_wheel
 from tests.support.elf import shared_object
+from tests.support.wheels import make_project, make_wheel
 
 HOSTILE = "</script><script>alert(1)</script><b onclick='alert(2)'>&`\" hacked=\"{{ 7 * 7 }}{% raw %}"
 NESTED = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hatch_lambda import api
-from tests.functional.browser import browser, complaints, pretend, requests
 from tests.functional.coldstart import cold_start
-from tests.functional.wheels import make_project, make_wheel
+from tests.support.browser import browser, complaints, pretend, requests
+from tests.support.wheels import make_project, make_wheel
 
 HOSTILE = "pure/<img src=x onerror=alert(1)> & <b>bold.txt"
 WIDTHS = (1280, 400)

@@ -13,10 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.integration.conftest import Shell
-
-from .sources import make_sdist
-from .wheels import make_wheel
+from tests.support.shell import Shell
+from tests.support.sources import make_sdist
+from tests.support.wheels import make_wheel
 
 PASSWORD = "s3cret-pa55word"
 LOGIN = base64.b64encode(f"somebody:{PASSWORD}".encode()).decode()

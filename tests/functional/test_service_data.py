@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hatch_lambda import api
 from hatch_lambda.cli.commands import hatch_lambda
 from hatch_lambda.errors import ConfigurationError
-from tests.functional.wheels import make_project, make_wheel
+from tests.support.wheels import make_project, make_wheel
 
 SERVICES = ("s3", "ec2", "sqs", "sts")
 

@@ -7,11 +7,9 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 import venv
 import zipfile
 from pathlib import Path
-from struct import pack
 
 import botocore.session
 import botocore.validate
@@ -20,8 +18,10 @@ import pytest
 from hatch_lambda import api
 from hatch_lambda.core.model import File, Tree
 from hatch_lambda.errors import ArchiveError, ConfigurationError, VerificationError
-from tests.functional.wheels import make_project, make_wheel
-from tests.integration.conftest import interpreter, run_handler, unpack
+from tests.support.elf import library
+from tests.support.packages import call, contents, names
+from tests.support.shell import interpreter, run_handler, unpack
+from tests.support.wheels import comments, make_project, make_wheel
 
 HEAD = '[project]\nname = "my-service"\nversion = "1.2"\n'
 APP = """
@@ -35,38 +35,19 @@ ANSWER = [7, 5, "1.0", "__init__.py"]
 STEM = "my_service-1.2-python3.13-x86_64"
 
 
-def library(*needed: str) -> bytes:
-    """Return a shared object that asks for the libraries *needed*, and is good for nothing else."""
-    strings, names = b"\0", []
-    for name in needed:
-        names.append(len(strings))
-        strings += name.encode() + b"\0"
-    base = 64 + 2 * 56
-    tags = [*((1, name) for name in names), (5, 0x1000 + base), (10, len(strings)), (0, 0)]
-    dynamic = b"".join(pack("<qQ", tag, value) for tag, value in tags)
-    size = base + len(strings) + len(dynamic)
-    header = pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 64, 0, 0)
-    load = pack("<IIQQQQQQ", 1, 5, 0, 0x1000, 0x1000, size, size, 0x1000)
-    inner = pack("<IIQQQQQQ", 2, 6, base + len(strings), 0, 0, len(dynamic), len(dynamic), 8)
-    return header + load + inner + strings + dynamic
-
-
-def text(word: str, size: int) -> str:
-    return f"# {word}\n" * (size // (len(word) + 3))
-
-
 @pytest.fixture
 def wheels(tmp_path):
     """Make a large pure distribution, a small one, and two of which one loads the other's library."""
     folder = tmp_path / "wheels"
     return [
-        make_wheel(folder, "big", {"big/__init__.py": "VALUE = 7\n", "big/data.py": text("big", 400_000)}),
+        make_wheel(folder, "big", {"big/__init__.py": "VALUE = 7\n", "big/data.py": comments("big", 400_000)}),
         make_wheel(folder, "small", {"small/__init__.py": "VALUE = 5\n", "small/run.sh": "#!/bin/sh\n"},
                    modes={"small/run.sh": 0o100755}),
         make_wheel(folder, "native", {"native/__init__.py": "", "native/_core.so": library("libfoo-1a2b.so.1")}),
-        make_wheel(folder, "foo", {"foo.libs/libfoo-1a2b.so.1": library("libc.so.6"), "foo.py": text("foo", 90_000)}),
+        make_wheel(folder, "foo", {"foo.libs/libfoo-1a2b.so.1": library("libc.so.6"),
+                                   "foo.py": comments("foo", 90_000)}),
         make_wheel(folder, "part-a", {"spread/a.py": "A = 1\n"}),
-        make_wheel(folder, "part-b", {"spread/b.py": text("b", 80_000) + "B = 2\n"}),
+        make_wheel(folder, "part-b", {"spread/b.py": comments("b", 80_000) + "B = 2\n"}),
     ]  # fmt: skip
 
 
@@ -79,37 +60,10 @@ def project(tmp_path, wheels, monkeypatch):
     return folder
 
 
-def names(package):
-    with zipfile.ZipFile(package) as archive:
-        return {name for name in archive.namelist() if not name.endswith("/")}
-
-
 def set_up(project, settings):
     pyproject = project / "pyproject.toml"
     pyproject.write_text(pyproject.read_text() + settings)
     return project
-
-
-def contents(folder):
-    """Return every file below *folder* with its bytes and permissions."""
-    return {
-        path.relative_to(folder).as_posix(): (path.read_bytes(), stat.S_IMODE(path.stat().st_mode))
-        for path in Path(folder).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-
-
-def call(task: Path, *layers: Path, handler="app.handler", before=""):
-    """Call the handler as Lambda does: the function's folder first, then that of the layers."""
-    program = (
-        "import sys, json, importlib; sys.dont_write_bytecode = True\n"
-        f"sys.path[:0] = {[str(task), *(f'{layer}/python' for layer in layers)]!r}\n{before}\n"
-        f"module, _, name = {handler!r}.rpartition('.')\n"
-        "print(json.dumps(getattr(importlib.import_module(module), name)({}, None)))"
-    )
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 # Layers

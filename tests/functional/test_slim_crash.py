@@ -15,9 +15,9 @@ import pytest
 
 from hatch_lambda import api
 from hatch_lambda.errors import ArchiveError, HatchLambdaError
-from tests.functional.faults import Killed, faults, fill_disk, interrupt, kill
-from tests.functional.wheels import make_wheel
 from tests.support.elf import shared_object
+from tests.support.faults import Killed, faults, fill_disk, interrupt, kill
+from tests.support.wheels import make_wheel
 
 TAG = "cp313-cp313-manylinux_2_17_x86_64"
 ASKING = "import importlib.metadata\n\n\ndef owners():\n    return importlib.metadata.packages_distributions()\n"
@@ -255,7 +255,7 @@ def test_a_process_that_really_ends_leaves_what_heals(tmp_path):
     last = len(case.operations)
     for at in {1, case.changed_from() - 1, case.changed_from(), (case.changed_from() + last) // 2, last}:
         case.folder = copy(case.before)
-        command = [sys.executable, "-m", "tests.functional.faults", case.folder, str(at), "slim", case.folder]
+        command = [sys.executable, "-m", "tests.support.faults", case.folder, str(at), "slim", case.folder]
         done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, check=False)
         assert done.returncode == 77, done.stderr
         case.slim()

@@ -15,7 +15,7 @@ from hatch_lambda.errors import MissingToolError, VerificationError
 from hatch_lambda.inspect.run import import_handler as importing
 from hatch_lambda.inspect.run import machine
 from hatch_lambda.pipeline import smoke
-from tests.functional.wheels import make_project, make_wheel
+from tests.support.wheels import make_project, make_wheel
 
 HERE = "python{}.{}".format(*sys.version_info)
 

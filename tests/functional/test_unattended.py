@@ -9,9 +9,9 @@ import pytest
 from hatch_lambda import api
 from hatch_lambda.errors import LockError
 from hatch_lambda.pipeline.request import unattended
+from tests.support.wheels import make_wheel
 
 from .test_kinds import Site
-from .wheels import make_wheel
 
 WAYS_OUT = (
     *("`uv lock`", "commit", "require-lock", "--build-in-source"),

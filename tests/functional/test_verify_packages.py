@@ -21,7 +21,7 @@ from hatch_lambda.core.elf.linkage import family, linkage
 from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaError, VerificationError
 from hatch_lambda.inspect.audit import layout as quotas
 from hatch_lambda.inspect.audit import linking
-from tests.functional.wheels import make_project, make_wheel
+from tests.support.wheels import make_project, make_wheel
 
 MODULE = "fast.cpython-313-x86_64-linux-gnu.so"
 compiler = pytest.mark.skipif(

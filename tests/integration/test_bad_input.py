@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from hatch_lambda.cli.commands import hatch_lambda
 from hatch_lambda.errors import HatchLambdaError
-from tests.functional.wheels import make_project, make_wheel, pylock
+from tests.support.wheels import make_project, make_wheel, pylock
 
 CONFIGURATION, LOCK, INSTALL, ARCHIVE = range(3, 7)
 SECONDS = 20

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.wheels import make_project, make_wheel, pylock
-from tests.integration.conftest import Shell
+from tests.support.packages import names
+from tests.support.shell import Shell
+from tests.support.wheels import make_project, make_wheel, pylock
 
 BACKEND = """
 import pathlib, sys
@@ -53,11 +54,6 @@ def library(tmp_path):
 def project(library, tmp_path):
     """Give a project without a build system that needs one distribution."""
     return make_project(tmp_path / "service", library, settings='patterns = ["*.md"]')
-
-
-def names(package):
-    with zipfile.ZipFile(package) as archive:
-        return {entry.filename for entry in archive.infolist() if not entry.is_dir()}
 
 
 def build(shell, project, *arguments, **variables):

@@ -20,10 +20,9 @@ from hatch_lambda.errors import InstallError, MissingToolError
 from hatch_lambda.stages.install.sdists.bench import Bench
 from hatch_lambda.stages.install.sdists.container import with_extra_files
 from hatch_lambda.stages.install.sdists.engine import Containerfile
-from tests.functional.wheels import make_project
-
-from .conftest import Shell
-from .extensions import C_MODULE, Works, make_archive, missing, objects, setuptools_files
+from tests.support.extensions import C_MODULE, Works, make_archive, missing, objects, setuptools_files
+from tests.support.shell import Shell
+from tests.support.wheels import make_project
 
 pytestmark = [pytest.mark.registry, pytest.mark.skipif(sys.platform != "linux", reason="it is made for Linux")]
 LIMITS = ("--runtime=runc", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--network=host")

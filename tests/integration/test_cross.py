@@ -14,10 +14,9 @@ import pytest
 
 from hatch_lambda.errors import InstallError
 from hatch_lambda.stages.install.sdists.toolchain import VERSION
-from tests.functional.wheels import make_project
-
-from .conftest import REPOSITORY, Shell, interpreter
-from .extensions import C_MODULE, CPP_MODULE, Works, make_archive, missing, objects, setuptools_files
+from tests.support.extensions import C_MODULE, CPP_MODULE, Works, make_archive, missing, objects, setuptools_files
+from tests.support.shell import REPOSITORY, Shell, interpreter
+from tests.support.wheels import make_project
 
 pytestmark = [
     pytest.mark.registry,

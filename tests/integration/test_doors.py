@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.functional.wheels import make_wheel
-from tests.integration.conftest import run_handler, unpack
+from tests.support.shell import run_handler, unpack
+from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,7 @@ def test_every_door_makes_the_same_bytes(door, project, service, shell, tmp_path
     """Also from another folder, another cache and another moment."""
     command = DOORS[door]
     if command[0] == "uv":
-        from tests.integration.conftest import uv_executable
+        from tests.support.shell import uv_executable
 
         command = [uv_executable(), *command[1:]]
     shell.run(
@@ -190,7 +190,7 @@ def test_vendored_and_placed_files_travel_in_the_sdist(project, shell):
 )
 def test_installing_the_project_builds_no_package(install, project, shell):
     """It would be thrown away. Without a lock file a build would fail, so a success says that none was made."""
-    from tests.integration.conftest import uv_executable
+    from tests.support.shell import uv_executable
 
     command = [uv_executable() if part == "uv" else part for part in install]
     if "pip" in install[:3] and install[0] == sys.executable and not _has_pip():

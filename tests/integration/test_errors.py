@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.functional.wheels import make_project, make_wheel, pylock
-from tests.integration.conftest import Shell
+from tests.support.shell import Shell
+from tests.support.wheels import make_project, make_wheel, pylock
 
 OLD = b"PK, an older package"
 CONFIGURATION, LOCK, INSTALL, ARCHIVE, VERIFICATION, MISSING_TOOL = range(3, 9)

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from .conftest import run_handler, unpack
+from tests.support.shell import run_handler, unpack
 
 pytestmark = [pytest.mark.registry, pytest.mark.slow]
 

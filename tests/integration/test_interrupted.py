@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.wheels import make_project, make_wheel
+from tests.support.wheels import make_project, make_wheel
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups are those of POSIX")
 

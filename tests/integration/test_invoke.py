@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from tests.functional.documents import fits
-from tests.integration.conftest import interpreter
+from tests.support.shell import interpreter
 
 pytestmark = pytest.mark.registry
 

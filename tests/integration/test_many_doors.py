@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from tests.integration.conftest import run_handler, uv_executable
-from tests.integration.conftest import unpack as unzip
+from tests.support.shell import run_handler, uv_executable
+from tests.support.shell import unpack as unzip
 
 pytestmark = pytest.mark.registry
 

@@ -15,7 +15,7 @@ from hatch_lambda.config.target import runtimes
 from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.python import find
 from hatch_lambda.core.uv import Uv
-from tests.integration.conftest import WORKLOADS, run_handler, unpack
+from tests.support.shell import WORKLOADS, run_handler, unpack
 
 pytestmark = pytest.mark.registry
 

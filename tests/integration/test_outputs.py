@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.wheels import make_project
+from tests.support.wheels import make_project
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="shells are those of POSIX")
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.wheels import make_project, make_wheel
-from tests.integration.conftest import REPOSITORY, Shell, interpreter, uv_executable
 from tests.support.elf import shared_object
+from tests.support.shell import REPOSITORY, Shell, interpreter, uv_executable
+from tests.support.wheels import make_project, make_wheel
 
 NOBODY = 65534
 

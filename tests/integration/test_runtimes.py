@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.integration.conftest import REPOSITORY, WORKLOADS, interpreter, locked_copy
+from tests.support.shell import REPOSITORY, WORKLOADS, interpreter, locked_copy
 
 pytestmark = pytest.mark.registry
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.integration.conftest import REPOSITORY, locked_copy, run_handler, unpack
+from tests.support.shell import REPOSITORY, locked_copy, run_handler, unpack
 
 pytestmark = pytest.mark.registry
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import unpack
+from tests.support.shell import unpack
 
 pytestmark = pytest.mark.registry
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.functional.wheels import make_project, make_wheel
-from tests.integration.conftest import Shell, run_handler
 from tests.support.elf import AARCH64, shared_object
+from tests.support.shell import Shell, run_handler
+from tests.support.wheels import make_project, make_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -196,3 +196,22 @@ def tables(data):
         return bytes(data[start : data.index(b"\0", start)])
 
     return header, segments, [(name(row), row) for row in rows]
+
+
+def library(*needed: str) -> bytes:
+    """Return a shared object that asks for the libraries *needed*, and is good for nothing else."""
+    strings, names = b"\0", []
+    for name in needed:
+        names.append(len(strings))
+        strings += name.encode() + b"\0"
+    base = 64 + 2 * 56
+    dynamic = (
+        b"".join(struct.pack("<qQ", 1, name) for name in names)
+        + struct.pack("<qQ", 5, 0x1000 + base)
+        + struct.pack("<qQ", 0, 0)
+    )
+    size = base + len(strings) + len(dynamic)
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 64, 0, 0)
+    load = struct.pack("<IIQQQQQQ", 1, 5, 0, 0x1000, 0x1000, size, size, 0x1000)
+    inner = struct.pack("<IIQQQQQQ", 2, 6, base + len(strings), 0, 0, len(dynamic), len(dynamic), 8)
+    return header + load + inner + strings + dynamic

@@ -13,7 +13,7 @@ import pytest
 from hatch_lambda.core.bucket import Bucket
 from hatch_lambda.core.cache import SHARED, Cache, digest
 from hatch_lambda.errors import MissingToolError
-from tests.functional.buckets import ACCESS_KEY, SECRET_KEY, closed_port, environment, serving
+from tests.support.buckets import ACCESS_KEY, SECRET_KEY, closed_port, environment, serving
 
 obstore = pytest.importorskip("obstore")
 pytest.importorskip("moto")

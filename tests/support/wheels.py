@@ -93,3 +93,8 @@ def make_project(
     (folder / "app.py").write_text(f"def handler(event, context):\n    return event\n{reach}", encoding="utf-8")
     (folder / "pylock.toml").write_text(pylock(*wheels) if lock is None else lock, encoding="utf-8")
     return folder
+
+
+def comments(word: str, size: int) -> str:
+    """Return about *size* bytes of Python that say nothing, and compress well."""
+    return f"# {word}\n" * (size // (len(word) + 3))

@@ -1,4 +1,4 @@
-"""Make the README's picture: `python -m tests.functional.report_picture report/report.html .github/report.png`.
+"""Make the README's picture: `python -m tests.support.report_picture report/report.html .github/report.png`.
 
 The report is that of the workload `ml`: `hatch-lambda build tests/workloads/ml --report report`.
 """
@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.functional.browser import browser, pretend
+from tests.support.browser import browser, pretend
 
 HEIGHT = 1108
 """Pixels down to the end of the treemap."""
