@@ -24,7 +24,11 @@ from tests.support.extensions import C_MODULE, Works, make_archive, missing, obj
 from tests.support.shell import Shell
 from tests.support.wheels import make_project
 
-pytestmark = [pytest.mark.registry, pytest.mark.skipif(sys.platform != "linux", reason="it is made for Linux")]
+pytestmark = [
+    pytest.mark.registry,
+    pytest.mark.skipif(sys.platform != "linux", reason="it is made for Linux"),
+    pytest.mark.long,
+]
 LIMITS = ("--runtime=runc", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--network=host")
 """Without these podman asks for more than a virtual machine of few rights has."""
 PACKAGES = "python3,python3-dev,python3-pip,gcc,ca-certificates"

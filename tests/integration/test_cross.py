@@ -20,6 +20,7 @@ from tests.support.wheels import make_project
 
 pytestmark = [
     pytest.mark.registry,
+    pytest.mark.long,
     pytest.mark.skipif(sys.platform != "linux", reason="it cross-compiles on Linux only"),
 ]
 GLIBC = {"python3.11": 26, "python3.13": 34}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.shell import run_handler, unpack
 
-pytestmark = [pytest.mark.registry, pytest.mark.slow]
+pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.long]
 
 CASES = {
     "pyproj": """

@@ -13,7 +13,7 @@ import pytest
 
 from hatch_lambda.core.uv import Uv
 
-pytestmark = pytest.mark.registry
+pytestmark = [pytest.mark.registry, pytest.mark.long]
 
 TOOLS = {
     "poetry": "poetry==2.5.1",

@@ -17,7 +17,7 @@ from hatch_lambda.core.python import find
 from hatch_lambda.core.uv import Uv
 from tests.support.shell import WORKLOADS, run_handler, unpack
 
-pytestmark = pytest.mark.registry
+pytestmark = [pytest.mark.registry, pytest.mark.long]
 
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 SHORT = {("web", "python3.10", "x86_64"), ("web", "python3.12", "arm64"), ("boto", "python3.14", "x86_64")}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.shell import REPOSITORY, WORKLOADS, interpreter, locked_copy
 
-pytestmark = pytest.mark.registry
+pytestmark = [pytest.mark.registry, pytest.mark.long]
 
 RUNTIMES = ("python3.10", "python3.11", "python3.12", "python3.13")
 PROJECTS = (*sorted(path.name for path in WORKLOADS.iterdir()), "sample")

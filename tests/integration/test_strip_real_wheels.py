@@ -10,14 +10,15 @@ from elftools.elf.elffile import ELFFile
 from hatch_lambda.config.settings import StripSettings
 from hatch_lambda.core.model import File, Silent, Tree
 from hatch_lambda.stages.strip.tree import strip_tree
+from tests.support.shell import LEAVE
 
-pytestmark = pytest.mark.registry
+pytestmark = [pytest.mark.registry, pytest.mark.long]
 
 WHEELS = ["numpy", "scipy", "scikit-learn", "pillow", "cryptography", "pydantic-core", "orjson"]
 LARGE = {"numpy", "scipy", "sklearn", "numpy.libs", "scipy.libs", "scikit_learn.libs"}
 IMPORTS = (
     "import scipy.linalg, scipy.special, sklearn.linear_model, PIL._imaging,"
-    " cryptography.hazmat.bindings._rust, orjson, pydantic_core; print('imported')"
+    " cryptography.hazmat.bindings._rust, orjson, pydantic_core; print('imported'); " + LEAVE
 )
 PYTHONS = "3.13.0:3.12.1:3.11.7:3.10.13"
 
