@@ -102,7 +102,7 @@ def test_the_same_package_has_the_same_report_wherever_it_is(project, tmp_path):
     reports = []
     for folder, seed in ((project, "1"), (other, "2")):
         command = [sys.executable, "-m", "hatch_lambda", "build", "--report", str(folder / "made"), "--json"]
-        environment = {**api.os.environ, "PYTHONHASHSEED": seed, "HATCH_LAMBDA_CACHE_DIR": str(folder / "cache")}
+        environment = {**api.os.environ, "PYTHONHASHSEED": seed, "HATCH_LAMBDA_CACHE_DIR": str(folder / "cache")}  # type: ignore[attr-defined]
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
         reports.append({path.name: path.read_bytes() for path in (folder / "made").iterdir()})
 

@@ -25,7 +25,7 @@ class Index(BaseHTTPRequestHandler):
     """A simple index (PEP 503) that answers only who has the password."""
 
     def do_GET(self):
-        folder, name = self.server.folder, self.path.strip("/").split("/")
+        folder, name = self.server.folder, self.path.strip("/").split("/")  # type: ignore[attr-defined]
         if self.headers.get("Authorization") != f"Basic {LOGIN}":
             self.send_response(401)
             self.send_header("WWW-Authenticate", "Basic")
@@ -58,7 +58,7 @@ def index(tmp_path):
     make_wheel(folder, "ready")
     make_sdist(tmp_path / "sources", "raw").rename(folder / "raw-1.0.tar.gz")
     with ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
-        server.folder = folder
+        server.folder = folder  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -113,7 +113,7 @@ class Presigned(BaseHTTPRequestHandler):
 
     def do_GET(self):
         path, _, query = self.path.partition("?")
-        file = self.server.folder / path.rpartition("/")[2]
+        file = self.server.folder / path.rpartition("/")[2]  # type: ignore[attr-defined]
         allowed = f"X-Amz-Signature={SIGNATURE}" in query and file.is_file()
         body = file.read_bytes() if allowed else b"denied: " + self.path.encode()
         self.send_response(200 if allowed else 403)
@@ -136,7 +136,7 @@ def bucket(tmp_path):
     """Serve files to those who have a signature; return the address."""
     (tmp_path / "files").mkdir()
     with ThreadingHTTPServer(("127.0.0.1", 0), Presigned) as server:
-        server.folder = tmp_path / "files"
+        server.folder = tmp_path / "files"  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/bucket"
         server.shutdown()

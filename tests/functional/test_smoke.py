@@ -46,8 +46,8 @@ def build(tmp_path, monkeypatch):
         package = api.build(project, **{**chosen, **settings})
         return [finding.code for finding in package.findings if finding.code.startswith("HL13")]
 
-    build.project = project
-    build.package = project / "app.zip"
+    build.project = project  # type: ignore[attr-defined]
+    build.package = project / "app.zip"  # type: ignore[attr-defined]
     return build
 
 

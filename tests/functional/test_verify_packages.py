@@ -139,8 +139,8 @@ def test_our_reading_of_objects_agrees_with_pyelftools():
             ours, elf = linkage(memoryview(path.read_bytes()), path.name), ELFFile(stream)
             (dynamic,) = [segment for segment in elf.iter_segments() if isinstance(segment, DynamicSegment)]
             tags = list(dynamic.iter_tags())
-            assert ours.needed == tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"), path
-            assert [ours.soname] == [tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"] or not ours.soname
+            assert ours.needed == tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"), path  # type: ignore[attr-defined]
+            assert [ours.soname] == [tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"] or not ours.soname  # type: ignore[attr-defined]
             highest = {}
             for section in elf.iter_sections():
                 if isinstance(section, GNUVerNeedSection):

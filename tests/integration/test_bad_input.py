@@ -200,7 +200,7 @@ def test_toml_of_any_bytes_is_read_or_refused(name, case, project):
         with_lock(project, "Pipfile.lock", '{"_meta": {"hash": {"sha256": ""}}}')
     elif name != "pyproject.toml":
         (project / "pylock.toml").unlink()
-    (project / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    (project / name).write_bytes(content if isinstance(content, bytes) else content.encode())  # type: ignore[attr-defined]
     refused(CONFIGURATION if name == "pyproject.toml" else LOCK, f"{name}: ", fact)
 
 

@@ -78,7 +78,7 @@ def run(shell, tmp_path_factory):
         variables = {"HATCH_LAMBDA_CACHE_DIR": str(folder / "cache"), "AWS_SECRET_ACCESS_KEY": "secret"}
         return shell.hatch_lambda("invoke", "app.zip", *arguments, cwd=folder, check=check, **variables)
 
-    run.folder = folder
+    run.folder = folder  # type: ignore[attr-defined]
     return run
 
 

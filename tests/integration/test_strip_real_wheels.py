@@ -110,11 +110,12 @@ def test_another_reader_finds_every_segment_and_section(stripped):
                     assert was.data() == now.data(), new_file.path
             allocated = [part for part in old.iter_sections() if part.header.sh_flags & 2]
             for was in allocated:
-                now = new.get_section_by_name(was.name)
-                assert now.header.sh_addr == was.header.sh_addr or was.name == ".interp"
+                now = new.get_section_by_name(was.name)  # type: ignore[attr-defined]
+                assert now.header.sh_addr == was.header.sh_addr or was.name == ".interp"  # type: ignore[attr-defined]
             assert new.get_section_by_name(".symtab") is None
-            assert [tag.entry.d_tag for tag in old.get_section_by_name(".dynamic").iter_tags()] == [
-                tag.entry.d_tag for tag in new.get_section_by_name(".dynamic").iter_tags()
+            assert [tag.entry.d_tag for tag in old.get_section_by_name(".dynamic").iter_tags()] == [  # type: ignore[attr-defined]
+                tag.entry.d_tag
+                for tag in new.get_section_by_name(".dynamic").iter_tags()  # type: ignore[attr-defined]
             ]
 
 

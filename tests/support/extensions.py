@@ -151,7 +151,7 @@ def objects(wheel: Path) -> dict[str, tuple[str, int]]:
                 section = elf.get_section_by_name(".gnu.version_r")
                 versions = [
                     int(needed.name.split(".")[1])
-                    for _, entries in (section.iter_versions() if section else ())
+                    for _, entries in (section.iter_versions() if section else ())  # type: ignore[attr-defined]
                     for needed in entries
                     if needed.name.startswith("GLIBC_2.")
                 ]

@@ -40,7 +40,7 @@ def _flags(content):
     from elftools.elf.elffile import ELFFile
 
     section = ELFFile(io.BytesIO(content)).get_section_by_name(".gnu.version_r")
-    ((needed, versions),) = [(needed, list(versions)) for needed, versions in section.iter_versions()]
+    ((needed, versions),) = [(needed, list(versions)) for needed, versions in section.iter_versions()]  # type: ignore[attr-defined]
     places, at = {}, section["sh_offset"] + needed["vn_aux"]
     for version in versions:
         places[version.name] = at + 4
