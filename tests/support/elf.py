@@ -205,11 +205,8 @@ def library(*needed: str) -> bytes:
         names.append(len(strings))
         strings += name.encode() + b"\0"
     base = 64 + 2 * 56
-    dynamic = (
-        b"".join(struct.pack("<qQ", 1, name) for name in names)
-        + struct.pack("<qQ", 5, 0x1000 + base)
-        + struct.pack("<qQ", 0, 0)
-    )
+    tags = [*((1, name) for name in names), (5, 0x1000 + base), (10, len(strings)), (0, 0)]
+    dynamic = b"".join(struct.pack("<qQ", tag, value) for tag, value in tags)
     size = base + len(strings) + len(dynamic)
     header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 64, 0, 0)
     load = struct.pack("<IIQQQQQQ", 1, 5, 0, 0x1000, 0x1000, size, size, 0x1000)
