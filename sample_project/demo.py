@@ -105,7 +105,7 @@ def find_links(folder: Path) -> dict[str, str]:
 def why_not_here() -> str | None:
     """Say what keeps a package for Lambda from running in this interpreter, if anything does."""
     version = "{}.{}".format(*sys.version_info)
-    runtimes = (CLONE / "hatch_lambda" / "data" / "runtimes.toml").read_text(encoding="utf-8")
+    runtimes = (CLONE / "hatch_lambda" / "config" / "runtimes.toml").read_text(encoding="utf-8")
     if f'name = "python{version}"' not in runtimes:
         return f"Lambda has no runtime for Python {version}"
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
