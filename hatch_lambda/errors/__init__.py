@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
+import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -87,8 +88,15 @@ class CommandError(HatchLambdaError):
         self.output = output
 
     def tail(self, lines: int = 12) -> str:
-        """Return the last lines of the output, indented, for a message about the failure."""
+        """Return the last lines of the output, indented, for a message about the failure.
+
+        A program that a signal ended, as the system does where memory or a limit is exceeded, could not say why.
+        """
         kept = [line for line in self.output.splitlines() if line.strip()][-lines:]
+        if self.returncode < 0:
+            kept.append(f"it was ended by the signal {_signal(-self.returncode)}")
+        elif not kept:
+            kept.append(f"it said nothing, and ended with exit code {self.returncode}")
         return "\n".join(f"    {line}" for line in kept)
 
 
@@ -101,6 +109,13 @@ class InternalError(HatchLambdaError):
             hint=f"this is a fault of hatch-lambda {version}: please report it, with what the same command shows with"
             " --debug (`hatch -vvv build`)",
         )
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of real time, or of another system
+        return str(number)
 
 
 class DiskFullError(HatchLambdaError):

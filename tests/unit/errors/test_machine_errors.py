@@ -10,7 +10,7 @@ import pytest
 
 from hatch_lambda.core.files import failing_as_archive_error, workspace
 from hatch_lambda.core.version import __version__
-from hatch_lambda.errors import HatchLambdaError, InternalError, machine_errors
+from hatch_lambda.errors import CommandError, HatchLambdaError, InternalError, machine_errors
 from hatch_lambda.pipeline.staging import replacing_folder
 
 REMEDIES = {
@@ -79,3 +79,18 @@ def test_a_full_disk_is_no_fault_of_ours(tmp_path):
     with pytest.raises(HatchLambdaError) as caught, machine_errors(), workspace(tmp_path / "cache") as work:
         raise OSError(errno.ENOSPC, "No space left on device", str(work / "file"))
     assert not isinstance(caught.value, InternalError)
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "told"),
+    [
+        (-9, "", ["    it was ended by the signal SIGKILL"]),
+        (-9, "so far\n", ["    so far", "    it was ended by the signal SIGKILL"]),
+        (-1000, "", ["    it was ended by the signal 1000"]),
+        (3, " \n", ["    it said nothing, and ended with exit code 3"]),
+        (3, "why\n", ["    why"]),
+    ],
+)
+def test_a_program_that_could_not_say_why_it_ended_is_told_of_all_the_same(code, output, told):
+    """A system without memory ends it, and the hint alone would send the reader elsewhere."""
+    assert CommandError("uv", code, output).tail().splitlines() == told
