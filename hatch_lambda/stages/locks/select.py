@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,7 @@ def _check_target(pylock: Pylock, where: str, target: Target) -> None:
 
 def _is_project(package: Package, lock: Lock, project: Project) -> bool:
     if package.directory is not None:
-        return (lock.path.parent / package.directory.path).resolve() == project.root
+        return os.path.realpath(lock.path.parent / package.directory.path) == os.fspath(project.root)
     return "name" in project.metadata and package.name == project.distribution
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -76,8 +78,11 @@ def convert(request: LockRequest, document: object, shape: type[_T]) -> _T:
 
 
 def stamp(content: object, separators: tuple[str, str] | None = None) -> str:
-    """Return the SHA-256 of *content* as JSON: how all three mark what a lock was made from."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=separators).encode()).hexdigest()
+    """Return the SHA-256 of *content* as JSON: how all three mark what a lock was made from.
+
+    What JSON does not have, as a date of TOML, gives a stamp that no lock carries.
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=separators, default=str).encode()).hexdigest()
 
 
 def check_stamp(request: LockRequest, recorded: str, stamps: Iterable[str]) -> None:
@@ -130,7 +135,8 @@ def pinned(request: LockRequest, entries: Iterable[ForeignEntry], options: Itera
     pins = Pins(options=list(options))
     for entry in dict.fromkeys(entries):
         name = canonicalize_name(entry.name)
-        local = (request.path.parent / entry.path).resolve() if entry.path is not None else None
+        # A circle of links leads to itself here, and is an error of Path.resolve.
+        local = Path(os.path.realpath(request.path.parent / entry.path)) if entry.path is not None else None
         part = f"#subdirectory={entry.subdirectory}" if entry.subdirectory else ""
         tail = f" ; {entry.marker}" if entry.marker is not None else ""
         if entry.git is not None:

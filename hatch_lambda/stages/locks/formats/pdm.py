@@ -145,5 +145,5 @@ def _stamp(request: LockRequest) -> str:
 def _development(request: LockRequest) -> dict[str, list[Any]]:
     groups = {canonicalize_name(name): list(value) for name, value in request.project.dependency_groups.items()}
     for name, value in table_at(request.project.pyproject, "tool.pdm.dev-dependencies").items():
-        groups.setdefault(canonicalize_name(name), []).extend(value)
+        groups.setdefault(canonicalize_name(name), []).extend(value if isinstance(value, list) else ())
     return {str(name): value for name, value in groups.items()}
