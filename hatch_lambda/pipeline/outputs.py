@@ -47,7 +47,7 @@ def packages_of(output: Path) -> Iterator[Path]:
 def _in(directory: Path, stem: str) -> Iterator[Path]:
     """Yield the files of the packages called *stem*, a regular expression, and their folders as they are or were."""
     name = rf"{stem}(\.zip|-layer(-\d)?(\.zip|\.json|-permission-\w+\.json)|)"
-    unfinished = rf"\.{name}(\.hatch-lambda)?\.[0-9a-f]{{8}}\.(old\.)?tmp"
+    unfinished = rf"\.({name}|\.{name}\.hatch-lambda)\.[0-9a-f]{{8}}\.(old\.)?tmp"  # a listing has a dot of its own
     pattern = re.compile(f"{name}|{unfinished}")
     if directory.is_dir():
         for path in sorted(directory.iterdir()):
