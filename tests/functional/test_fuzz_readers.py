@@ -516,6 +516,14 @@ LOOPS = [
 ]
 
 
+@pytest.mark.parametrize("url", ["https://example.invalid/", "https://example.invalid/a.whl", "file:///"])
+def test_an_archive_may_have_any_name_or_none(place, url):
+    archive = {"name": "five", "archive": {"url": url, "hashes": {"sha256": "0" * 64}}}
+    document = DOCUMENTS["pylock.toml"]
+    exported = encoded("pylock.toml", {**document, "packages": [*document["packages"][:2], archive]}).decode()
+    place.read("uv.lock", encoded("uv.lock", DOCUMENTS["uv.lock"]), exported)
+
+
 @pytest.mark.parametrize(("name", "table", "key", "value"), LOOPS)
 def test_a_circle_of_links_and_a_date_are_what_a_path_and_a_source_may_be(place, name, table, key, value):
     document = copy.deepcopy(DOCUMENTS[name])

@@ -6,8 +6,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from packaging.pylock import PackageArchive, PackageWheel, PylockSelectError
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.pylock import PackageArchive, PackageWheel, PylockSelectError, PylockValidationError
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from hatch_lambda.core.model import LockedSource, LockedWheel
 from hatch_lambda.core.text import listed
@@ -156,10 +156,18 @@ def _as_wheel(source: _Source, target: Target) -> PackageWheel | None:
     if not isinstance(source, PackageArchive):
         return None
     wheel = PackageWheel(url=source.url, path=source.path, size=source.size, hashes=source.hashes)
-    if not wheel.filename.endswith(".whl"):
+    try:
+        name = wheel.filename
+    except PylockValidationError:  # its address ends with no name
         return None
-    if not parse_wheel_filename(wheel.filename)[-1] & set(target.tags):
-        raise _Unusable(f"has only {wheel.filename}")
+    if not name.endswith(".whl"):
+        return None
+    try:
+        tags = parse_wheel_filename(name)[-1]
+    except InvalidWheelFilename as error:
+        raise _Unusable(f"has only {name}, which is no name of a wheel") from error
+    if not tags & set(target.tags):
+        raise _Unusable(f"has only {name}")
     return wheel
 
 
