@@ -159,7 +159,7 @@ def test_a_signal_while_uv_runs_ends_it_with_what_it_has_started(number, ignorin
 
 WAITING = """
 import os, time
-from hatch_lambda import process
+from hatch_lambda.core import process
 wait = process.Child.wait
 
 def signalled(self, seconds):
@@ -189,7 +189,7 @@ def test_a_second_signal_does_not_undo_the_tidying(tmp_path, environment):
     """An impatient Ctrl-C comes while folders are removed."""
     project = make_service(tmp_path)
     again = """
-    from hatch_lambda import workspace
+    from hatch_lambda.core import files as workspace
     remove = workspace.remove_tree
 
     def removing(folder):
