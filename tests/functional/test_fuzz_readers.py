@@ -11,7 +11,7 @@ import time
 import zipfile
 import zlib
 from contextlib import suppress
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import tomli_w
@@ -450,7 +450,7 @@ def mutations(draw, name):
         if not document:
             break
         *way, last = draw(st.sampled_from(list(places(document))))
-        target = document
+        target: Any = document
         for key in way:
             target = target[key]
         if draw(st.integers(0, 5)):
