@@ -26,9 +26,9 @@ from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaErr
 from hatch_lambda.errors.secrets import hide
 from hatch_lambda.pipeline.build import build as build_package
 from hatch_lambda.pipeline.many import Task, build_each, failed
+from hatch_lambda.pipeline.ours import remove
 from hatch_lambda.pipeline.outputs import made_here
 from hatch_lambda.pipeline.request import Source, by_command, open_cache, open_session, source_date_epoch
-from hatch_lambda.pipeline.staging import remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

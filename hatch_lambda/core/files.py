@@ -6,7 +6,6 @@ import errno
 import os
 import posixpath
 import re
-import secrets
 import shutil
 import stat
 import tempfile
@@ -232,21 +231,6 @@ def open_regular(path: Path) -> Iterator[IO[bytes]]:
     with open(os.open(path, _READING), "rb", buffering=0) as stream:  # noqa: PTH123 - by its descriptor
         _require_regular(path, os.fstat(stream.fileno()))
         yield stream
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write *content* to *path*, which holds the old or the new at any time; of a link there the link alone goes."""
-    temporary = beside(path, "tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def beside(path: Path, ending: str) -> Path:
-    """Return a name beside *path* that nobody else has."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{ending}")
 
 
 def _require_regular(path: Path, status: os.stat_result) -> None:
@@ -475,16 +459,3 @@ def failing_as_archive_error(output: Path) -> Iterator[None]:
             f"{output}: the package could not be written: {f'{error.filename}: ' if elsewhere else ''}{fact}",
             hint=f"{remedy(error)}; an older package was left as it is",
         ) from error
-
-
-@contextmanager
-def replacing(output: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """Open a new file beside *output* that takes its place when all went well, and vanishes otherwise."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as stream:
-            yield temporary, stream
-        temporary.replace(output)
-    finally:
-        temporary.unlink(missing_ok=True)

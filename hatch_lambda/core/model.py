@@ -14,7 +14,7 @@ from hatch_lambda.errors.printable import printable
 from hatch_lambda.errors.secrets import has_secret, masked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from packaging.pylock import PackageWheel
@@ -213,60 +213,8 @@ class Silent:
         """Ignore it."""
 
 
-class Reported(Protocol):
-    """Whatever has stages, Changes and Findings."""
-
-    @property
-    def stages(self) -> Sequence[StageResult]:
-        """What each stage left."""
-
-    @property
-    def changes(self) -> Sequence[Change]:
-        """What the stages did."""
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        """What the user should know."""
-
-    @property
-    def metadata(self) -> Mapping[str, bytes]:
-        """What was removed of that which tells scanners what is in the package, by path."""
-
-
-class Journal(Struct):
-    """Collect stages, Changes and Findings, and metadata that goes."""
-
-    stages: list[StageResult] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    metadata: dict[str, bytes] = field(default_factory=dict)
-    _since: float = field(default_factory=time.perf_counter)
-
-    def mark(self, stage: str, tree: Tree) -> None:
-        """Note that *stage* left *tree*, after the time since the last mark."""
-        now = time.perf_counter()
-        self._add(StageResult.of(stage, tree, now - self._since))
-        self._since = now
-
-    def take(self, other: Reported, prefix: str = "") -> None:
-        """Add what happened to another tree, whose paths begin with *prefix* as they are seen from here."""
-        for stage in other.stages:
-            self._add(stage)
-        changes, findings = other.changes, other.findings
-        if prefix:
-            changes = [replace(change, path=prefix + change.path) for change in changes]
-            findings = [replace(found, path=prefix + found.path) if found.path else found for found in findings]
-        self.changes += changes
-        self.findings += findings
-        self.metadata |= {prefix + path: content for path, content in other.metadata.items()}
-        self._since = time.perf_counter()
-
-    def _add(self, stage: StageResult) -> None:
-        for index, known in enumerate(self.stages):
-            if known.name == stage.name:
-                self.stages[index] = known + stage
-                return
-        self.stages.append(stage)
+_STAGES = ("folder", "install", "slim", "strip", "bytecode", "zip", "import", "invoke")
+"""The order in which a package goes through the stages."""
 
 
 class StageResult(Struct, frozen=True, kw_only=True, rename={"size": "bytes"}):
@@ -292,3 +240,57 @@ class StageResult(Struct, frozen=True, kw_only=True, rename={"size": "bytes"}):
             size=self.size + other.size,
             seconds=round(self.seconds + other.seconds, 3),
         )
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """What stages did to files and found; the logs of other files are added to it."""
+
+    stages: tuple[StageResult, ...] = ()
+    changes: tuple[Change, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    metadata: dict[str, bytes] = field(default_factory=dict)
+    """What was removed of that which tells scanners what is in the package, by path."""
+
+    def __add__(self, other: Log) -> Log:
+        """Add what happened to other files: the same stages are summed up."""
+        stages = {stage.name: stage for stage in self.stages}
+        for stage in other.stages:
+            stages[stage.name] = stages[stage.name] + stage if stage.name in stages else stage
+        return Log(
+            stages=tuple(sorted(stages.values(), key=lambda stage: _STAGES.index(stage.name))),
+            changes=self.changes + other.changes,
+            findings=self.findings + other.findings,
+            metadata=self.metadata | other.metadata,
+        )
+
+    def below(self, prefix: str) -> Log:
+        """Return the same for a folder above, from where paths begin with *prefix*."""
+        if not prefix:
+            return self
+        return Log(
+            stages=self.stages,
+            changes=tuple(replace(change, path=prefix + change.path) for change in self.changes),
+            findings=tuple(
+                replace(found, path=prefix + found.path) if found.path else found for found in self.findings
+            ),
+            metadata={prefix + path: content for path, content in self.metadata.items()},
+        )
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """What stages left, and what they did."""
+
+    tree: Tree
+    log: Log
+
+
+class Stopwatch:
+    """Time stages that follow one another."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    def stop(self, stage: str, tree: Tree) -> tuple[StageResult, ...]:
+        """Return that *stage* left *tree*, after the time since it was started or stopped last."""
+        since, self._since = self._since, time.perf_counter()
+        return (StageResult.of(stage, tree, self._since - since),)

@@ -12,6 +12,7 @@ from hatch_lambda.core.parallel import Once
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
+    from pathlib import Path
 
     from hatch_lambda.core.cache import Cache
     from hatch_lambda.core.model import Progress
@@ -30,6 +31,15 @@ class Session(Struct, frozen=True, kw_only=True, dict=True):
     progress: Progress
     once: Once = field(default_factory=Once)
     """What several functions share, such as what was built of a local folder."""
+
+    work_folder: Path | None = None
+    """Where a build works; it is removed afterwards."""
+
+    @property
+    def work(self) -> Path:
+        """The folder of the build that runs."""
+        assert self.work_folder is not None, "a build gives it"
+        return self.work_folder
 
     @cached_property
     def uv(self) -> Uv:

@@ -59,8 +59,8 @@ class LambdaBuildHook(BuildHookInterface[BuilderConfig]):
         """Remove the packages in the output folder that a build made, and nothing else."""
         if self.target_name == "wheel":
             from hatch_lambda.hatch.app import aborting
+            from hatch_lambda.pipeline.ours import remove
             from hatch_lambda.pipeline.outputs import made_here
-            from hatch_lambda.pipeline.staging import remove
 
             with aborting(self.app):
                 for path in made_here(self._project(), Path(self.directory)):

@@ -15,9 +15,9 @@ from hatch_lambda.api import build_functions, inner_build
 from hatch_lambda.config.project import Project
 from hatch_lambda.config.settings import Shape
 from hatch_lambda.hatch.app import aborting, show
+from hatch_lambda.pipeline.ours import remove
 from hatch_lambda.pipeline.outputs import made_here
 from hatch_lambda.pipeline.request import Source
-from hatch_lambda.pipeline.staging import remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable

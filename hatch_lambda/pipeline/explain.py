@@ -9,10 +9,10 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from hatch_lambda.core.files import workspace
-from hatch_lambda.core.model import Journal, Silent, Tree
+from hatch_lambda.core.model import Silent, Tree
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.pipeline.dependencies import choose, install_dependencies, lock_terms
-from hatch_lambda.pipeline.steps import Run
+from hatch_lambda.pipeline.steps import decide, decide_project
 from hatch_lambda.stages.bytecode.choose import compile_options
 from hatch_lambda.stages.bytecode.plan import plan as plan_bytecode
 from hatch_lambda.stages.locks.read import discover
@@ -105,13 +105,13 @@ def plan(project: Project, source: Source, session: Session) -> tuple[list[Chang
     Before the decisions come the Changes of the install stage, about which no rule decides.
     """
     with workspace(session.cache.root) as work:
-        run = Run(settings=project.settings, session=session, work=work, journal=Journal())
+        session = replace(session, work_folder=work)
         own = _own(project, source, session, work)
-        installed = install_dependencies(project, choose(project, source, run), run)
-        dependencies = run.decide(installed, own.tree)
+        installed = install_dependencies(project, choose(project, source, session), session)
+        dependencies = decide(installed.tree, own.tree, project.settings.slim)
         kept, _ = apply_decisions(dependencies)
-        decisions = (*dependencies, *run.decide_project(own.tree, kept))
-        return run.journal.changes, foresee(decisions, project.settings, project.target.runtime)
+        decisions = (*dependencies, *decide_project(own.tree, kept, project.settings.slim))
+        return list(installed.log.changes), foresee(decisions, project.settings, project.target.runtime)
 
 
 class Saving(Struct, frozen=True, kw_only=True):
@@ -163,18 +163,20 @@ def _weigh(project: Project, source: Source, session: Session) -> Counter[str]:
     settings = replace(project.settings, slim=slim)
     weights: Counter[str] = Counter()
     with workspace(session.cache.root) as work:
-        run = Run(settings=settings, session=session, work=work, journal=Journal())
+        session = replace(session, work_folder=work)
         own = _own(project, source, session, work)
-        decisions = run.decide(install_dependencies(project, choose(project, source, run), run), own.tree)
+        installed = install_dependencies(project, choose(project, source, session), session)
+        decisions = decide(installed.tree, own.tree, settings.slim)
         for decision in decisions:
             if not decision.kept:
                 weights[decision.rule] += decision.file.size
         kept, _ = apply_decisions(decisions)
-        weights["realign-segments"] = _stripped(kept, run, realign=False) - _stripped(kept, run, realign=True)
+        weights["realign-segments"] = _stripped(kept, settings, session, realign=False) - _stripped(
+            kept, settings, session, realign=True
+        )
     return weights
 
 
-def _stripped(tree: Tree, run: Run, *, realign: bool) -> int:
-    settings, jobs = run.settings.strip, run.session.jobs
-    left, _, _ = strip_tree(tree, settings, run.work, Silent(), jobs=jobs, realign=realign)
+def _stripped(tree: Tree, settings: Settings, session: Session, *, realign: bool) -> int:
+    left, _, _ = strip_tree(tree, settings.strip, session.work, Silent(), jobs=session.jobs, realign=realign)
     return left.size

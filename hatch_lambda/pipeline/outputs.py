@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.errors import machine_errors
+from hatch_lambda.pipeline.ours import is_ours
 from hatch_lambda.pipeline.shapes.wheel import wheel_path
-from hatch_lambda.pipeline.staging import is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from hatch_lambda.core.cache import digest
 from hatch_lambda.core.files import workspace
-from hatch_lambda.core.model import Finding, Journal, Severity, Tree
+from hatch_lambda.core.model import Finding, Log, Severity, Step, Stopwatch, Tree
 from hatch_lambda.errors import machine_errors
 from hatch_lambda.inspect.package import SlimmedFolder
-from hatch_lambda.pipeline.steps import Run
+from hatch_lambda.pipeline.steps import decide, slim
 from hatch_lambda.stages.bytecode.choose import for_folder
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hatch_lambda.config.target import TargetHint
     from hatch_lambda.core.model import File
     from hatch_lambda.core.session import Session
+    from hatch_lambda.stages.bytecode.choose import Bytecode
 
 
 @machine_errors()
@@ -36,6 +38,7 @@ def slim_directory(
     """
     from hatch_lambda.config.target import TargetHint
     from hatch_lambda.inspect.audit.layout import check_unzipped
+    from hatch_lambda.inspect.audit.subject import demote, raise_errors
     from hatch_lambda.stages.install.folder_plan import Note
     from hatch_lambda.stages.install.target_folder import require_target, site_folders
     from hatch_lambda.stages.install.writing_back import finish, write_back
@@ -47,46 +50,48 @@ def slim_directory(
         require_target(folder)
         earlier = None if dry_run else finish(folder)
         is_done = earlier is not None and earlier.undisturbed and earlier.note.request == request
-        run = Run(settings=settings, session=session, work=work, journal=Journal())
-        journal = run.journal
         sites = site_folders(folder, known=earlier is not None)
+        log = Log()
         for number, site in enumerate(sites):
             room = work / str(number)
             room.mkdir()
-            inside = replace(run, work=room, journal=Journal())
-            tree, target = _read_site(site, expected, inside)
+            inside = replace(session, work_folder=room)
+            read, target = _read_site(site, expected, inside)
             targets.append(target)
             if not is_done:
-                tree = _slim_site(site, folder, tree, target, inside)
+                bytecode = for_folder(settings.bytecode, target.runtime, inside, site, folder)
+                read = _slim_site(read, bytecode, settings, inside)
             prefix = "" if site == folder else f"{site.relative_to(folder).as_posix()}/"
-            journal.take(inside.journal, prefix)
-            files += (replace(file, path=prefix + file.path) for file in tree)
+            log += read.log.below(prefix)
+            files += (replace(file, path=prefix + file.path) for file in read.tree)
         everything = Tree.of(files)
         if earlier is not None:
-            journal.changes[:0] = earlier.note.changes
+            log = Log(changes=earlier.note.changes) + log
         if earlier is not None and is_done:
-            journal.findings[:] = earlier.note.findings
+            log = replace(log, findings=earlier.note.findings)
         else:
             # A folder is not the whole function, which may be larger; so its size is no reason to fail.
-            run.judge(replace(found, severity=Severity.WARNING) for found in check_unzipped(everything))
+            large = (replace(found, severity=Severity.WARNING) for found in check_unzipped(everything))
+            log = replace(log, findings=demote([*log.findings, *large], settings.audit.ignore))
+            raise_errors(log.findings)
         if not (dry_run or is_done):
-            note = Note(request=request, changes=tuple(journal.changes), findings=tuple(journal.findings))
+            note = Note(request=request, changes=log.changes, findings=log.findings)
             write_back(folder, everything, sites, note)
-        journal.findings += _check_interrupted(folder, was_begun=earlier is not None)
+        log += Log(findings=tuple(_check_interrupted(folder, was_begun=earlier is not None)))
     common = TargetHint.common(targets)
     return SlimmedFolder(
         directory=folder,
         dry_run=dry_run,
         tree=everything,
-        stages=tuple(journal.stages),
-        changes=tuple(journal.changes),
-        findings=tuple(journal.findings),
+        stages=log.stages,
+        changes=log.changes,
+        findings=log.findings,
         runtime=common.runtime,
         architecture=common.architecture,
     )
 
 
-def _read_site(site: Path, expected: TargetHint, run: Run) -> tuple[Tree, TargetHint]:
+def _read_site(site: Path, expected: TargetHint, session: Session) -> tuple[Step, TargetHint]:
     """Return what lies in *site*, and what that is for."""
     from hatch_lambda.config.target import guess_target
     from hatch_lambda.core.dist_info import read_tags
@@ -94,23 +99,25 @@ def _read_site(site: Path, expected: TargetHint, run: Run) -> tuple[Tree, Target
     from hatch_lambda.inspect.audit.verify import guess_by_files
     from hatch_lambda.stages.install.distributions import read_tree
 
-    tree, changes = read_tree(site, run.work, ours=False)
-    run.journal.changes += changes
-    run.journal.mark("folder", tree)
+    watch = Stopwatch()
+    tree, changes = read_tree(site, session.work, ours=False)
+    stages = watch.stop("folder", tree)
     tags = read_tags(tree)
     target = expected | guess_target(site.as_posix(), tags=tags)
     if not tags:
         target |= guess_by_files(tree)
-    run.journal.findings += check_platforms(tags, target)
-    return tree, target
+    log = Log(stages=stages, changes=tuple(changes), findings=tuple(check_platforms(tags, target)))
+    return Step(tree=tree, log=log), target
 
 
-def _slim_site(site: Path, folder: Path, tree: Tree, target: TargetHint, run: Run) -> Tree:
-    """Slim and strip the *tree* that lies in *site*, and keep there what tells the target."""
+def _slim_site(read: Step, bytecode: Bytecode | None, settings: Settings, session: Session) -> Step:
+    """Slim, strip and compile the tree that was *read*, and keep in it what tells the target."""
     from hatch_lambda.core.dist_info import telling_tags
 
-    made = for_folder(run.settings.bytecode, target.runtime, run.session, site, folder)
-    return replace(run, bytecode=made, telling=telling_tags(tree)).slim(tree, Tree(()))
+    plan = partial(decide, read.tree, Tree(()), settings.slim, telling_tags(read.tree))
+    slimmed, compiled = slim(read.tree, plan, settings, session, bytecode)
+    both = [*slimmed.tree, *(compiled.tree if compiled else ())]
+    return Step(tree=Tree.of(both), log=read.log + slimmed.log + (compiled.log if compiled else Log()))
 
 
 def _check_interrupted(folder: Path, *, was_begun: bool) -> list[Finding]:

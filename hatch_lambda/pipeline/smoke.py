@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hatch_lambda.config.project import Project
-    from hatch_lambda.core.model import Change, Tree
+    from hatch_lambda.core.model import Change
+    from hatch_lambda.core.session import Session
     from hatch_lambda.inspect.run.machine import Host
-    from hatch_lambda.pipeline.steps import Run
 
 
 _log = logger(__name__)
@@ -46,22 +46,27 @@ _MEMORY, _TIMEOUT = 10240, 120.0
 
 
 @machine_errors()
-def smoke_test(package: Path, content_sha256: str, project: Project, run: Run, tree: Tree) -> list[Finding]:
-    """Run *package*, which has the files of *tree*, as ``verify`` says, or return why it was not."""
+def smoke_test(
+    package: Path, content_sha256: str, project: Project, session: Session, changes: Sequence[Change]
+) -> tuple[str | None, list[Finding]]:
+    """Run *package* as ``verify`` says: return the stage that this is, and what it found; no stage where it was not.
+
+    Its *changes* may be the reason why something is missing.
+    """
     settings = project.settings
     mode = settings.run.method
     if mode == "static":
-        return []
+        return None, []
     hide(settings.run.env.values())
     from hatch_lambda.inspect.run.import_handler import not_tried
     from hatch_lambda.inspect.run.machine import Host, obstacle
 
     if settings.project.handler is None:
-        return [not_tried("no handler is set", Severity.WARNING)] if mode is not None else []
+        return None, [not_tried("no handler is set", Severity.WARNING)] if mode is not None else []
     events = _events(project) if mode == "invoke" else {}
     if mode == "invoke" and not events:
-        return [not_tried("there are no verify-events", Severity.WARNING)]
-    host = Host(uv=run.session.uv, cache=run.session.cache, work=run.work / "smoke")
+        return None, [not_tried("there are no verify-events", Severity.WARNING)]
+    host = Host(uv=session.uv, cache=session.cache, work=session.work / "smoke")
     host.work.mkdir()
     problem, version = obstacle(project.target), project.target.runtime.version
     may_download = mode is not None and problem is None
@@ -71,7 +76,7 @@ def smoke_test(package: Path, content_sha256: str, project: Project, run: Run, t
     if problem is None and interpreter is None:
         problem = f"there is no CPython {version} on this machine (`uv python install {version}`)"
     if problem is not None and mode is None:
-        return [not_tried(problem)]
+        return None, [not_tried(problem)]
     key = digest(
         content_sha256,
         str(project.target),
@@ -82,16 +87,15 @@ def smoke_test(package: Path, content_sha256: str, project: Project, run: Run, t
         interpreter,
         __version__,
     )
-    found = from_cache(run.session.cache.get(_KIND, key), list[Finding])
+    found = from_cache(session.cache.get(_KIND, key), list[Finding])
     stage = "invoke" if events else "import"
     _log.debug("%s is %s", package.name, "run" if found is None else "not run again: the same was run before")
     if found is None:
-        run.session.progress.start(stage, 0)
-        found = _run(package, project, host, events, run.journal.changes)
+        session.progress.start(stage, 0)
+        found = _run(package, project, host, events, changes)
         if all(finding.code in _CERTAIN for finding in found):
-            run.session.cache.put(_KIND, key, msgspec.msgpack.encode(found))
-    run.journal.mark(stage, tree)
-    return found
+            session.cache.put(_KIND, key, msgspec.msgpack.encode(found))
+    return stage, found
 
 
 def _events(project: Project) -> dict[str, bytes]:

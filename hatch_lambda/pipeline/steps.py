@@ -1,19 +1,16 @@
-"""One run of the pipeline: what a door lends to it, and what every run does alike."""
+"""What every run of the pipeline does alike: decide, strip and compile the files of one tree."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from hatch_lambda.core.dist_info import at_top
 from hatch_lambda.core.log import logger
-from hatch_lambda.core.model import Tree
-from hatch_lambda.inspect.audit.subject import raise_errors
-from hatch_lambda.stages.archive.pack import Packer, SectionStreams
-from hatch_lambda.stages.slim import project_digest
+from hatch_lambda.core.model import Change, Log, Stage, Step, Stopwatch, Tree
+from hatch_lambda.stages.archive.pack import Packer, Streams
 from hatch_lambda.stages.slim.findings import check_decisions
 from hatch_lambda.stages.slim.metadata import removed_metadata
 from hatch_lambda.stages.slim.plan import apply as apply_decisions
@@ -22,10 +19,8 @@ from hatch_lambda.stages.strip.tree import strip_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
-    from hatch_lambda.config.settings import Settings
-    from hatch_lambda.core.model import Change, Finding, Journal
+    from hatch_lambda.config.settings import Settings, SlimSettings
     from hatch_lambda.core.session import Session
     from hatch_lambda.stages.bytecode.choose import Bytecode
     from hatch_lambda.stages.slim.decision import Decision
@@ -34,126 +29,144 @@ if TYPE_CHECKING:
 _log = logger(__name__)
 
 
-class Run(Struct, frozen=True, kw_only=True):
-    """One run of the stages: what they are told, where they work, what they report."""
+def decide(tree: Tree, project: Tree, settings: SlimSettings, telling: frozenset[str] = frozenset()) -> list[Decision]:
+    """Decide about the files of *tree*, given the *project* that uses them; WHEEL files that are *telling* stay.
 
-    settings: Settings
-    session: Session
-    work: Path
-    journal: Journal
-    bytecode: Bytecode | None = None
-    """How modules are compiled; None: they are not."""
-    telling: frozenset[str] = frozenset()
-    """Paths of the WHEEL files that tell the target of a folder that may be slimmed again."""
+    A file stays even if the project has another of that name: what is left serves other projects, too, and
+    whether the two agree is asked when they are put together.
+    """
+    names = {file.path for file in tree}
+    beside = (file for file in project if file.path not in names)
+    decisions = plan_slimming(Tree.of([*tree, *beside]), settings, telling)
+    return [decision for decision in decisions if not decision.file.project]
 
-    def slim(self, tree: Tree, project: Tree, packer: Packer | None = None) -> Tree:
-        """Remove what neither *tree* nor the *project* that uses it needs, and symbols from what is left.
 
-        Shared objects, most of which stay, are handed to *packer* as soon as they are stripped.
+def decide_project(own: Tree, dependencies: Tree, settings: SlimSettings) -> Iterable[Decision]:
+    """Decide about the project's own files, about which the *dependencies* that stay have no say.
 
-        A file stays even if the project has another of that name: what is left serves other projects, too, and
-        whether the two agree is asked when they are put together.
-        """
-        self.session.progress.start("slim", 0)
-        return self._slim(tree, lambda: self.decide(tree, project), packer)
+    But where these ask for lists of files, the project's has to be among them.
+    """
+    if settings.dist_info == "minimal" and any(at_top(file.path, "RECORD") for file in dependencies):
+        settings = replace(settings, dist_info="keep")
+    return plan_slimming(own, settings)
 
-    def decide(self, tree: Tree, project: Tree) -> list[Decision]:
-        """Decide about the files of *tree*, given the *project* that uses them."""
-        names = {file.path for file in tree}
-        beside = (file for file in project if file.path not in names)
-        decisions = plan_slimming(Tree.of([*tree, *beside]), self.settings.slim, self.telling)
-        return [decision for decision in decisions if not decision.file.project]
 
-    def influence(self, project: Tree) -> str:
-        """Return a digest of what of the *project* can change the decisions about its dependencies."""
-        return project_digest.influence(project, self.settings.slim)
+def slim(
+    tree: Tree, plan: Callable[[], Iterable[Decision]], settings: Settings, session: Session, bytecode: Bytecode | None
+) -> tuple[Step, Step | None]:
+    """Carry *plan* out, strip what stays and compile it: return these files, and their bytecode, if it is beside them.
 
-    def slim_project(self, own: Tree, dependencies: Tree) -> Tree:
-        """Do the same to the project's own files."""
-        return self._slim(own, lambda: self.decide_project(own, dependencies))
+    Nearly all shared objects stay, so they are stripped while the plan is made.
+    """
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        stripping = pool.submit(strip, tree, settings, session)
+        kept = carry_out(tree, plan(), bytecode)
+        compiling = pool.submit(compile_modules, kept.tree, bytecode, session) if bytecode else None
+        left = keep_stripped(kept, stripping.result())
+        if compiling is not None and is_instead(bytecode):
+            left = put_instead(left, compiling.result())
+    from hatch_lambda.core.dist_info import renew
 
-    def decide_project(self, own: Tree, dependencies: Tree) -> Iterable[Decision]:
-        """Decide about the project's own files, about which the *dependencies* that stay have no say.
+    compiled = None if compiling is None or is_instead(bytecode) else compiling.result()
+    return Step(tree=renew(left.tree, session.work), log=left.log), compiled
 
-        But where these ask for lists of files, the project's has to be among them.
-        """
-        settings = self.settings.slim
-        if settings.dist_info == "minimal" and any(at_top(file.path, "RECORD") for file in dependencies):
-            settings = replace(settings, dist_info="keep")
-        return plan_slimming(own, settings)
 
-    def judge(self, findings: Iterable[Finding] = ()) -> None:
-        """Add *findings* to those of the stages, make notes of what is expected, and fail for the errors among them.
+def carry_out(tree: Tree, decisions: Iterable[Decision], bytecode: Bytecode | None) -> Step:
+    """Remove from *tree* what the *decisions* say, and what *bytecode* takes the place of."""
+    from hatch_lambda.stages.install.distributions import refuse_conflicts
 
-        Raises VerificationError.
-        """
-        from hatch_lambda.inspect.audit.subject import demote
+    watch, decisions = Stopwatch(), tuple(decisions)
+    kept, changes = apply_decisions(decisions)
+    findings = check_decisions(decisions)
+    if bytecode is not None:
+        kept, stale = _without_stale(kept, bytecode)
+        changes = (*changes, *stale)
+    refuse_conflicts(kept)
+    _log.debug("slim: %d of %d files stay, %d changes", len(kept), len(tree), len(changes))
+    metadata = removed_metadata(tree, kept)
+    log = Log(
+        stages=watch.stop("slim", kept), changes=tuple(changes), findings=tuple(findings), metadata=dict(metadata)
+    )
+    return Step(tree=kept, log=log)
 
-        every = [*self.journal.findings, *findings]
-        self.journal.findings = [*demote(every, self.settings.audit.ignore)]
-        raise_errors(self.journal.findings)
 
-    def packer(self, streams: SectionStreams | None = None) -> Packer:
-        """Return what compresses the project's files, or those of dependencies, which may be among *streams*."""
-        session = self.session
-        return Packer(
-            compression=self.settings.output.compression,
-            cache=session.cache,
-            progress=session.progress,
-            jobs=session.jobs,
-            streams=streams,
-        )
+def _without_stale(tree: Tree, bytecode: Bytecode) -> tuple[Tree, list[Change]]:
+    """Return *tree* without what is where the modules' bytecode will be: it depends on no date, as this may."""
+    from hatch_lambda.stages.bytecode.compile import RULE
+    from hatch_lambda.stages.bytecode.plan import plan
 
-    def _slim(self, tree: Tree, plan: Callable[[], Iterable[Decision]], packer: Packer | None = None) -> Tree:
-        """Carry *plan* out, and strip the shared objects at the same time: nearly all of them stay.
+    if not any(file.path.endswith(".pyc") for file in tree):
+        return tree, []
+    paths = {compilation.path for compilation in plan(tree, bytecode.options)}
+    stale = [
+        Change.of(file, Stage.BYTECODE, rule=RULE, reason="bytecode for Lambda takes its place")
+        for file in tree
+        if file.path in paths
+    ]
+    return Tree(tuple(file for file in tree if file.path not in paths)), stale
 
-        What stays is compiled at the same time, too.
-        """
-        from hatch_lambda.core.dist_info import renew
-        from hatch_lambda.stages.install.distributions import refuse_conflicts
 
-        session, settings = self.session, self.settings
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            stripping = pool.submit(
-                strip_tree,
-                tree,
-                settings.strip,
-                self.work,
-                session.progress,
-                jobs=session.jobs,
-                realign=settings.slim.realigns,
-                then=packer.begin if packer else None,
-            )
-            decisions = tuple(plan())
-            kept, changes = apply_decisions(decisions)
-            self.journal.findings += check_decisions(decisions)
-            refuse_conflicts(kept)
-            compiling = pool.submit(self._compile, kept)
-            self.journal.metadata |= removed_metadata(tree, kept)
-            self.journal.changes += changes
-            self.journal.mark("slim", kept)
-            _log.debug("slim: %d of %d files stay, %d changes", len(kept), len(tree), len(changes))
-            stripped, changes, findings = stripping.result()
-            paths = {file.path for file in kept}
-            self.journal.changes += (change for change in changes if change.path in paths)
-            self.journal.findings += (finding for finding in findings if finding.path in paths)
-            left = Tree(tuple(file for file in stripped if file.path in paths))
-            self.journal.mark("strip", left)
-            compiled = compiling.result()
-        if compiled is not None:
-            objects = {change.path for change in changes}
-            renewed = {file.path: file for file in left if file.path in objects}
-            left, changes, findings = compiled
-            left = Tree(tuple(renewed.get(file.path, file) for file in left))
-            self.journal.changes += changes
-            self.journal.findings += findings
-            self.journal.mark("bytecode", left)
-        return renew(left, self.work)
+def strip(tree: Tree, settings: Settings, session: Session, packer: Packer | None = None) -> Step:
+    """Strip the shared objects of *tree*, and hand each to *packer* as soon as that is done."""
+    watch = Stopwatch()
+    then = packer.begin if packer else None
+    stripped, changes, findings = strip_tree(
+        tree,
+        settings.strip,
+        session.work,
+        session.progress,
+        jobs=session.jobs,
+        realign=settings.slim.realigns,
+        then=then,
+    )
+    log = Log(stages=watch.stop("strip", stripped), changes=tuple(changes), findings=tuple(findings))
+    return Step(tree=stripped, log=log)
 
-    def _compile(self, tree: Tree) -> tuple[Tree, tuple[Change, ...], tuple[Finding, ...]] | None:
-        """Compile the modules of *tree*, if they are to be."""
-        from hatch_lambda.stages.bytecode.compile import compile_tree
 
-        if self.bytecode is None:
-            return None
-        return compile_tree(tree, self.bytecode.options, self.bytecode.compiler(self.session, self.work))
+def keep_stripped(kept: Step, stripped: Step) -> Step:
+    """Return what was *kept* as it is after stripping, and what that did to it."""
+    paths = {file.path for file in kept.tree}
+    tree = Tree(tuple(file for file in stripped.tree if file.path in paths))
+    (stage,) = stripped.log.stages
+    log = Log(
+        stages=(replace(stage, files=len(tree), size=tree.size),),
+        changes=tuple(change for change in stripped.log.changes if change.path in paths),
+        findings=tuple(finding for finding in stripped.log.findings if finding.path in paths),
+    )
+    return Step(tree=tree, log=kept.log + log)
+
+
+def compile_modules(tree: Tree, bytecode: Bytecode, session: Session) -> Step:
+    """Compile the modules of *tree*: return the files beside them, or else all files with bytecode in their place."""
+    from hatch_lambda.stages.bytecode.compile import compile_tree
+
+    watch = Stopwatch()
+    whole, changes, findings = compile_tree(tree, bytecode.options, bytecode.compiler(session, session.work))
+    made = whole
+    if not is_instead(bytecode):
+        paths = {file.path for file in tree}
+        made = Tree(tuple(file for file in whole if file.path not in paths))
+    return Step(tree=made, log=Log(stages=watch.stop("bytecode", whole), changes=changes, findings=findings))
+
+
+def is_instead(bytecode: Bytecode | None) -> bool:
+    """Tell whether bytecode takes the place of its sources."""
+    return bytecode is not None and bytecode.options.layout == "only"
+
+
+def put_instead(left: Step, compiled: Step) -> Step:
+    """Return what was *left* by stripping, with bytecode in the place of modules."""
+    files = {file.path: file for file in left.tree}
+    tree = Tree(tuple(files.get(file.path, file) for file in compiled.tree))
+    return Step(tree=tree, log=left.log + compiled.log)
+
+
+def packer(settings: Settings, session: Session, streams: Streams | None = None) -> Packer:
+    """Return what compresses the project's files, or those of dependencies, which may be among *streams*."""
+    return Packer(
+        compression=settings.output.compression,
+        cache=session.cache,
+        progress=session.progress,
+        jobs=session.jobs,
+        streams=streams,
+    )

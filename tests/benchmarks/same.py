@@ -9,6 +9,7 @@ from pathlib import Path
 from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.files import walk
 from hatch_lambda.core.model import File, Silent, Tree
+from hatch_lambda.core.staging import Staging
 from hatch_lambda.stages.archive.pack import Packer
 from hatch_lambda.stages.archive.section import StoredSection
 from hatch_lambda.stages.archive.write import write, write_section
@@ -24,7 +25,9 @@ def main() -> None:
         file = Path(work) / "section"
         section = write_section(tree, file, packer, Timestamp.of(None))
         stored = StoredSection(section=section, file=file)
-        write(stored, Tree(()), output, packer, Timestamp.of(None))
+        with Staging() as new:
+            write([stored], Tree(()), output, new, packer, Timestamp.of(None))
+            new.commit()
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import pytest
 
 from hatch_lambda import api
 from hatch_lambda.core.cache import Cache
-from tests.functional.faults import Killed, faults, interrupt, kill
-from tests.functional.wheels import make_project, make_wheel
+from tests.support.faults import Killed, faults, interrupt, kill
+from tests.support.wheels import make_project, make_wheel
 
 SHAPES = ("function", "layer", "directory", "wheel", "nested")
 

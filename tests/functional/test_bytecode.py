@@ -22,7 +22,7 @@ from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.model import File, Silent, Tree
 from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import ConfigurationError, HatchLambdaError, MissingToolError
-from hatch_lambda.pipeline import dependencies as collect
+from hatch_lambda.pipeline import contents
 from hatch_lambda.pipeline.build import build as build_package
 from hatch_lambda.pipeline.request import Source, open_session
 from hatch_lambda.stages.bytecode import compile as stage
@@ -285,13 +285,64 @@ def test_by_default_it_is_included(bench):
     assert bench.files() == bench.files(bytecode="include", name="other.zip")
 
 
+def parts(package):
+    """Return the names of the files in a package, as three parts: dependencies' code, their bytecode, the project."""
+    with zipfile.ZipFile(package) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+    own = [name for name in names if "app." in name]
+    compiled = [name for name in names if name.endswith(".pyc") and name not in own]
+    return [name for name in names if name not in {*own, *compiled}], compiled, own
+
+
+def test_the_zip_has_three_parts_each_sorted(bench):
+    code, compiled, own = parts(bench.build().path)
+    assert code
+    assert compiled
+    assert own
+    assert [code, compiled, own] == [sorted(code), sorted(compiled), sorted(own)]
+    with zipfile.ZipFile(bench.build().path) as archive:
+        names = archive.namelist()
+        assert [name for name in names if not name.endswith("/")] == [*code, *compiled, *own]
+        assert len(set(names)) == len(names)
+        for name in names:
+            folder = name.rstrip("/").rpartition("/")[0]
+            assert not folder or names.index(f"{folder}/") < names.index(name)
+
+
+@pytest.mark.parametrize("change", [{"optimize": 2}, {"shape": "layer"}, {"bytecode": "include"}])
+def test_another_way_to_compile_renews_the_bytecode_alone(bench, monkeypatch, change):
+    """Neither is anything installed again, nor is a module compressed again; and the bytes are those of a new build."""
+    cache = Cache(root=Path(os.environ["HATCH_LAMBDA_CACHE_DIR"]))
+    bench.build(verify="static")
+    before = {entry.path.name for entry in cache.entries() if entry.kind == "sections"}
+    fresh = bench.files(no_cache=True, verify="static", **change)
+    monkeypatch.setattr(
+        "hatch_lambda.pipeline.dependencies.install_dependencies", lambda *_: pytest.fail("it was installed again")
+    )
+
+    assert bench.files(verify="static", **change) == fresh
+
+    after = {entry.path.name for entry in cache.entries() if entry.kind == "sections"}
+    assert before < after if change != {"bytecode": "include"} else before == after
+
+
+def test_bytecode_that_a_wheel_brings_gives_way_to_ours(bench):
+    stale = {"dep/__init__.py": "X = 1\n", "dep/__pycache__/__init__.cpython-313.pyc": "stale"}
+    wheel = make_wheel(bench.folder / "shipped", "dep", stale)
+    bench.project = make_project(bench.folder / "other", wheel, bytecode="auto")
+    options = {"append_default_patterns": False, "verify": "static"}
+    files = bench.files(**options)
+    assert files["dep/__pycache__/__init__.cpython-313.pyc"] != b"stale"
+    assert bench.files(**options) == files
+
+
 @pytest.fixture
 def little_room(bench, monkeypatch):
     """Give a function that sets Lambda's limit to some bytes more than the package without bytecode has."""
 
     def little_room(more):
         size = bench.build(bytecode="none", no_cache=True).tree.size
-        monkeypatch.setattr(collect, "UNZIPPED_QUOTA", size + more)
+        monkeypatch.setattr(contents, "UNZIPPED_QUOTA", size + more)
 
     return little_room
 

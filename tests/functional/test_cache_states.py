@@ -31,14 +31,14 @@ from hatch_lambda.core import python as interpreter
 from hatch_lambda.core.cache import Cache, digest
 from hatch_lambda.core.uv import Uv
 from hatch_lambda.errors import InstallError
-from hatch_lambda.pipeline import dependencies as parts
+from hatch_lambda.pipeline import parts
 from hatch_lambda.stages.archive.zipformat import Entry, Timestamp, central_header, local_header
 from hatch_lambda.stages.locks import read as reading
 from tests.support.elf import shared_object
 from tests.support.sources import make_sdist
 from tests.support.wheels import make_project, make_wheel, pylock
 
-KINDS = ("audits", "digests", "known", "parts", "program", "recent", "sections", "selections", "streams")
+KINDS = ("audits", "checked", "digests", "known", "parts", "program", "recent", "sections", "selections", "streams")
 LOWEST = Timestamp.of(None)
 HEAD = """
 [project]

@@ -36,7 +36,7 @@ from hatch_lambda.inspect.report.document import import_times
 from hatch_lambda.inspect.report.write import _read as read_report
 from hatch_lambda.inspect.report.write import write_report
 from hatch_lambda.inspect.run.invoke import as_event
-from hatch_lambda.pipeline.dependencies import Part
+from hatch_lambda.pipeline.parts import DependencyPart
 from hatch_lambda.pipeline.shapes.nested_loader import unpack as unpack_nested
 from hatch_lambda.stages.archive.section import Section
 from hatch_lambda.stages.install.folder_plan import PLAN, Note, Plan, Step, read_plan
@@ -187,7 +187,7 @@ def test_expressions_within_one_another_have_a_depth():
 @given(st.binary(max_size=400))
 @settings(max_examples=80, deadline=None)
 def test_any_kept_bytes_are_a_value_or_none(content):
-    for kind in (Part, Section, list[Finding]):
+    for kind in (DependencyPart, Section, list[Finding]):
         from_cache(memoryview(content), kind)
 
 

@@ -25,9 +25,9 @@ from hatch_lambda import api
 from hatch_lambda.core.untrusted import name_problem
 from hatch_lambda.errors import HatchLambdaError, InstallError, LockError
 from hatch_lambda.stages.archive.read import entries
-from tests.functional.sources import make_source
 from tests.functional.test_addresses import served  # noqa: F401 - a fixture
-from tests.functional.wheels import make_project, make_wheel, pylock
+from tests.support.sources import make_source
+from tests.support.wheels import make_project, make_wheel, pylock
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits, links and devices of POSIX")
 

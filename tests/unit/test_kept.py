@@ -74,36 +74,30 @@ KEPT = (
         " finding is about, and no source that was chosen because an index named no wheel",
     ),
     Place(
-        "pipeline.dependencies:note_crowded",
-        "crowded",
-        "the size of the tree that the key makes, which only a build has that made all of it",
-    ),
-    Place("pipeline.dependencies:note_crowded", "known", "nothing: it says that looking further is worth while"),
-    Place(
-        "pipeline.dependencies:store",
+        "pipeline.parts:store",
         "sections",
         "the wheels by their hashes, the target, the policies, the date and this program, in the key; every stage"
         " before raises for what it could not do",
     ),
-    Place("pipeline.dependencies:store", "parts", "the same, without the seconds that it took"),
+    Place("pipeline.parts:store", "parts", "the same, without the seconds that it took"),
     Place(
-        "pipeline.dependencies:store",
+        "pipeline.parts:store",
         "checked",
         "nothing: this build has made what it vouches for, by the digest that is its key",
     ),
     Place(
-        "pipeline.dependencies:load",
+        "pipeline.parts:load",
         "checked",
         "the bytes of the section and its description, whose digest is the key",
     ),
-    Place("pipeline.dependencies:store", "known", "nothing: it says that looking further is worth while"),
+    Place("pipeline.parts:store", "known", "nothing: it says that looking further is worth while"),
     Place(
-        "pipeline.dependencies:_note_recent",
+        "pipeline.parts:_note_recent",
         "recent",
         "what was built lately, on purpose: it says where compressed data may be found, which are compared before use",
     ),
     Place(
-        "pipeline.dependencies:tool",
+        "pipeline.parts:tool",
         "program",
         "the files of this program by path, size and dates, in the key, as they were before and after they were read",
     ),

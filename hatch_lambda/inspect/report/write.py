@@ -15,6 +15,7 @@ from hatch_lambda.config.target import Architecture, Target, TargetHint, runtime
 from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.codec import JSON_LIMIT, Document, from_json, to_json
 from hatch_lambda.core.files import open_regular
+from hatch_lambda.core.staging import Staging
 from hatch_lambda.errors import ConfigurationError, MissingToolError, machine_errors
 from hatch_lambda.stages.archive.read import unpack
 
@@ -111,7 +112,10 @@ def write_report(
         PAGE: page(report),
         SBOM: sbom(report, inventory, _wheels(made), _environment(target), epoch),
     }
-    _write(folder, contents)
+    with Staging() as new:
+        for name, content in contents.items():
+            new.text(folder / name, content)
+        new.commit()
     return ReportFiles(report=report, document=folder / DOCUMENT, page=folder / PAGE, sbom=folder / SBOM)
 
 
@@ -169,12 +173,3 @@ def _wheels(package: Package | None) -> Mapping[str, tuple[str, str]]:
         for wheel in entry.wheels or ()
         if "sha256" in wheel.hashes
     }
-
-
-def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as work:
-        for name, content in contents.items():
-            (Path(work) / name).write_bytes(content)
-        for name in contents:
-            (Path(work) / name).replace(folder / name)

@@ -5,29 +5,31 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from hatch_lambda.core.files import failing_as_archive_error
 from hatch_lambda.inspect.package import Artifact
 from hatch_lambda.pipeline.shapes.shape import Ingredients, Product
-from hatch_lambda.pipeline.staging import replacing_folder
 from hatch_lambda.stages.archive.write import content_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hatch_lambda.core.staging import Staging
     from hatch_lambda.stages.archive.pack import Packed
     from hatch_lambda.stages.archive.zipformat import Entry
 
 
-def make_directory(ingredients: Ingredients) -> Product:
+def make_directory(ingredients: Ingredients, new: Staging) -> Product:
     """Write the tree with the permissions that Lambda needs; nothing of an older one is left.
 
     Its content has the digest that the function's zip has.
     """
     folder = ingredients.beside("")
-    with replacing_folder(folder) as new:
-        new.chmod(0o755)
+    with failing_as_archive_error(folder):
+        made = new.folder(folder)
+        made.chmod(0o755)
 
         def write(packed: Packed) -> Entry:
-            _write(packed, new / packed.entry.name)
+            _write(packed, made / packed.entry.name)
             return packed.entry
 
         with ThreadPoolExecutor(max_workers=ingredients.packer.jobs) as pool:

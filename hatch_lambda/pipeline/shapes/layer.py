@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from hatch_lambda.core.files import failing_as_archive_error
 from hatch_lambda.core.model import Finding, Severity, Tree
+from hatch_lambda.inspect.package import Artifact
+from hatch_lambda.pipeline.ours import require_ours
 from hatch_lambda.pipeline.shapes.cohesion import PROJECT, clusters
 from hatch_lambda.pipeline.shapes.shape import Ingredients, Product, described
-from hatch_lambda.pipeline.staging import require_ours, write_text
 from hatch_lambda.stages.archive.pack import with_directories
 from hatch_lambda.stages.archive.write import write_packed
 
@@ -18,23 +21,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_lambda.core.model import File
-    from hatch_lambda.inspect.package import Artifact
+    from hatch_lambda.core.staging import Staging
 
 
 _FOLDER = "python/"
 """Where Lambda's Python runtimes look for modules in a layer (AWS, "Packaging your layer content")."""
 
 
-def make_layer(ingredients: Ingredients) -> Product:
+def make_layer(ingredients: Ingredients, new: Staging) -> Product:
     """Write the layers, what AWS has to be told about each, and the zip of the function.
 
     All layers are unpacked into one folder, so a package may be spread over them. A function that shares a
-    regular package with its dependencies cannot be told apart from them: raises VerificationError.
+    regular package with its dependencies cannot be told apart from them, which is an error.
     """
     from hatch_lambda.inspect.audit.layout import check_zipped
 
     groups = clusters(ingredients)
-    ingredients.judge(_torn(groups))
+    findings = [*_torn(groups)]
     settings = ingredients.project.settings.output.layer
     spread = _spread(groups, ingredients.dependencies, settings.split)
     marks = [f"-{number}" if len(spread) > 1 else "" for number in range(1, len(spread) + 1)]
@@ -44,19 +47,19 @@ def make_layer(ingredients: Ingredients) -> Product:
     )
     artifacts: list[Artifact] = []
     for mark, chosen in zip(marks, spread, strict=True):
-        artifact = _write_layer(ingredients, chosen, ingredients.beside(f"-layer{mark}.zip"))
+        artifact = _write_layer(ingredients, chosen, ingredients.beside(f"-layer{mark}.zip"), new)
         artifacts.append(artifact)
-        ingredients.judge(check_zipped(artifact.size, artifact.path.name))
-        artifacts += _write_inputs(ingredients, mark)
+        findings += check_zipped(artifact.size, artifact.path.name)
+        artifacts += _write_inputs(ingredients, mark, new)
     if not spread:
-        ingredients.judge([_no_layer()])
+        findings.append(_no_layer())
     if not ingredients.own.files and artifacts:  # a project that is nothing but its layer
         main, *artifacts = artifacts
     else:
         packed = with_directories(ingredients.own_entries())
-        written = write_packed(packed, ingredients.output, ingredients.timestamp)
+        written = write_packed(packed, ingredients.output, new, ingredients.timestamp)
         main = described("function", written, unzipped=ingredients.own.size)
-    return Product(main=main, others=tuple(artifacts))
+    return Product(main=main, others=tuple(artifacts), findings=tuple(findings))
 
 
 def _outputs(ingredients: Ingredients, mark: str) -> Iterator[Path]:
@@ -75,18 +78,18 @@ def _whom(account: str) -> str:
     return "everyone" if account == "*" else account
 
 
-def _write_layer(ingredients: Ingredients, chosen: frozenset[str], output: Path) -> Artifact:
+def _write_layer(ingredients: Ingredients, chosen: frozenset[str], output: Path, new: Staging) -> Artifact:
     files = {file.path: file for file in ingredients.dependencies if _owner(file.distribution) in chosen}
     packed = (
         packed.renamed(_folder(files[packed.entry.name]) + packed.entry.name)
         for packed in ingredients.dependency_entries()
         if packed.entry.name in files
     )
-    written = write_packed(with_directories(packed), output, ingredients.timestamp)
+    written = write_packed(with_directories(packed), output, new, ingredients.timestamp)
     return described("layer", written, unzipped=sum(file.size for file in files.values()))
 
 
-def _write_inputs(ingredients: Ingredients, mark: str) -> Iterator[Artifact]:
+def _write_inputs(ingredients: Ingredients, mark: str, new: Staging) -> Iterator[Artifact]:
     """Write what ``aws lambda ... --cli-input-json`` takes: one file to publish, one for each account."""
     project = ingredients.project
     settings = project.settings.output.layer
@@ -99,7 +102,7 @@ def _write_inputs(ingredients: Ingredients, mark: str) -> Iterator[Artifact]:
     }
     if settings.license_info is not None:
         publish["LicenseInfo"] = settings.license_info
-    yield _write_json(publish, "layer-input", ingredients.beside(f"-layer{mark}.json"))
+    yield _write_json(publish, "layer-input", ingredients.beside(f"-layer{mark}.json"), new)
     for account in settings.allowed_accounts:
         permission = {
             "LayerName": name,
@@ -107,11 +110,15 @@ def _write_inputs(ingredients: Ingredients, mark: str) -> Iterator[Artifact]:
             "Action": "lambda:GetLayerVersion",
             "Principal": account,
         }
-        yield _write_json(permission, "permission-input", _permission(ingredients, mark, account))
+        yield _write_json(permission, "permission-input", _permission(ingredients, mark, account), new)
 
 
-def _write_json(document: dict[str, Any], kind: str, path: Path) -> Artifact:
-    return write_text(kind, path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+def _write_json(document: dict[str, Any], kind: str, path: Path, new: Staging) -> Artifact:
+    content = f"{json.dumps(document, indent=2, ensure_ascii=False)}\n".encode("utf-8", "surrogateescape")
+    with failing_as_archive_error(path):
+        new.text(path, content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Artifact(kind=kind, path=path, size=len(content), unzipped=len(content), sha256=sha256)
 
 
 def _spread(groups: Sequence[frozenset[str]], dependencies: Tree, count: int) -> list[frozenset[str]]:

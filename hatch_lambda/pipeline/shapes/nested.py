@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hatch_lambda.config.target import DEFAULT_STORAGE, LARGEST_STORAGE
 from hatch_lambda.core.model import Finding, Severity
+from hatch_lambda.core.staging import Staging
 from hatch_lambda.pipeline.shapes.cohesion import PROJECT, clusters
 from hatch_lambda.pipeline.shapes.shape import Ingredients, Product, described
 from hatch_lambda.stages.archive.pack import with_directories
@@ -34,21 +35,22 @@ _BLOCK = 4096
 _MIB = 1 << 20
 
 
-def make_nested(ingredients: Ingredients) -> Product:
+def make_nested(ingredients: Ingredients, new: Staging) -> Product:
     """Write the zip of the function, and in it the inner archive with as few distributions as must be in there.
 
     What stays outside is imported from where Lambda puts it, so only what does not fit costs time at a cold start.
-    Raises VerificationError where even the compressed dependencies are too much.
     """
     limit = ingredients.project.settings.output.nested_limit
-    inside = _chosen(ingredients, limit)
+    inside, left = _chosen(ingredients, limit)
     owners = {file.path: file.distribution or "(no distribution)" for file in ingredients.dependencies}
     nested = {path for path, owner in owners.items() if owner in inside}
     inner = ingredients.work / f"{_LOADER}.zip"
-    ingredients.judge(_findings(ingredients, nested, inside))
+    findings = [*_findings(ingredients, nested, inside), *([_too_large(limit + left, limit)] if left > 0 else [])]
     files = (packed for packed in ingredients.dependency_entries() if packed.entry.name in nested)
     if nested:
-        write_packed(files, inner, ingredients.timestamp)
+        with Staging() as aside:
+            write_packed(files, inner, aside, ingredients.timestamp)
+            aside.commit()
     outer = chain(
         (packed for packed in ingredients.dependency_entries() if packed.entry.name not in nested),
         ingredients.own_entries(),
@@ -61,24 +63,25 @@ def make_nested(ingredients: Ingredients) -> Product:
             sizes.append(packed.entry.size)
             yield packed
 
-    written = write_packed(with_directories(counted()), ingredients.output, ingredients.timestamp)
+    written = write_packed(with_directories(counted()), ingredients.output, new, ingredients.timestamp)
     return Product(
         main=described("nested", written, unzipped=sum(sizes)),
         handler=f"{_WRAPPER}.handler" if ingredients.project.settings.project.handler else None,
+        findings=tuple(findings),
     )
 
 
-def _chosen(ingredients: Ingredients, limit: int) -> set[str]:
-    """Return the distributions to nest: those that bring the rest below *limit*, as small as can be."""
+def _chosen(ingredients: Ingredients, limit: int) -> tuple[set[str], int]:
+    """Return the distributions to nest, which bring the rest below *limit*, as small as can be, and the bytes above."""
     plain: Counter[str] = Counter()
     packed: Counter[str] = Counter()
     owners = {file.path: file.distribution or "(no distribution)" for file in ingredients.dependencies}
-    for entry in ingredients.stored.section.files:
+    for entry in (entry for stored in ingredients.sections for entry in stored.section.files):
         plain[owners[entry.name]] += entry.size
         packed[owners[entry.name]] += entry.compressed_size + _HEADERS + 2 * len(entry.name.encode())
     excess = sum(plain.values()) + ingredients.own.size + _OWN_FILES - limit
     if excess <= 0:
-        return set()
+        return set(), 0
     groups = [group for group in clusters(ingredients) if PROJECT not in group]
     saved = {group: sum(plain[owner] - packed[owner] for owner in group) for group in groups}
     chosen: set[str] = set()
@@ -91,9 +94,7 @@ def _chosen(ingredients: Ingredients, limit: int) -> set[str]:
         )
         chosen |= group
         excess -= saved[group]
-    if excess > 0 and limit:
-        ingredients.judge([_too_large(limit + excess, limit)])
-    return chosen
+    return chosen, excess if limit else 0
 
 
 def _companions(ingredients: Ingredients, inner: Path | None) -> Iterator[Packed]:

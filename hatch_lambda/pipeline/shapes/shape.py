@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
-from hatch_lambda.inspect.audit.subject import raise_errors
+from hatch_lambda.core.staging import Staging
 from hatch_lambda.inspect.package import Artifact
 from hatch_lambda.stages.archive.write import Zip, read_packed, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from hatch_lambda.config.project import Project
@@ -25,36 +25,33 @@ if TYPE_CHECKING:
 _MODULES = ("layer", "directory", "wheel", "nested")
 
 
-def make(ingredients: Ingredients) -> Product:
-    """Make the package in the shape that the settings ask for, and put it in its place."""
+def make(ingredients: Ingredients, new: Staging) -> tuple[Product, Zip]:
+    """Make the *new* outputs of the shape that the settings ask for, and the package in one piece, to be tried."""
     shape = ingredients.project.settings.output.shape
     if shape in _MODULES:
         # What runs in one piece runs in every shape, so it is enough to try that.
-        _write(ingredients, ingredients.work / "function.zip")
+        with Staging() as aside:
+            tried = _write(ingredients, ingredients.work / "function.zip", aside)
+            aside.commit()
         module = import_module(f"hatch_lambda.pipeline.shapes.{shape}")
-        return cast("Callable[[Ingredients], Product]", getattr(module, f"make_{shape}"))(ingredients)
-    written = _write(ingredients, ingredients.output)
-    return Product(main=described("function", written, unzipped=ingredients.dependencies.size + ingredients.own.size))
+        made = cast("Callable[[Ingredients, Staging], Product]", getattr(module, f"make_{shape}"))(ingredients, new)
+        return made, tried
+    written = _write(ingredients, ingredients.output, new)
+    size = ingredients.dependencies.size + ingredients.own.size
+    return Product(main=described("function", written, unzipped=size)), written
 
 
-def _write(ingredients: Ingredients, output: Path) -> Zip:
-    return write(
-        ingredients.stored,
-        ingredients.own,
-        output,
-        ingredients.packer,
-        ingredients.timestamp,
-        ingredients.inspect,
-    )
+def _write(ingredients: Ingredients, output: Path, new: Staging) -> Zip:
+    return write(ingredients.sections, ingredients.own, output, new, ingredients.packer, ingredients.timestamp)
 
 
 class Ingredients(Struct, frozen=True, kw_only=True):
-    """The two parts of a package, checked, and where it goes: with the same of them a shape has the same bytes."""
+    """The parts of a package, checked, and where it goes: with the same of them a shape has the same bytes."""
 
     project: Project
     version: str | None
     """The project's, as its wheel says."""
-    stored: StoredSection
+    sections: tuple[StoredSection, ...]
     """The dependencies, compressed."""
     dependencies: Tree
     own: Tree
@@ -64,19 +61,19 @@ class Ingredients(Struct, frozen=True, kw_only=True):
     work: Path
     packer: Packer
     timestamp: Timestamp
-    inspect: Callable[[Path, str], None] = lambda _path, _content: None
-    """Is shown the function's zip, with the digest of its content, before anything takes its place."""
-    judge: Callable[[Iterable[Finding]], None] = raise_errors
-    """Is told what the user should know, and raises VerificationError for errors that are not expected."""
 
     def entries(self) -> Iterator[Packed]:
         """Yield the entries of the function's zip, directories too, compressed, in their order."""
-        yield from read_packed(self.stored)
-        yield from self.packer.pack(self.own.files, self.stored.section.directories)
+        known: set[str] = set()
+        for stored in self.sections:
+            yield from read_packed(stored)
+            known |= stored.section.directories
+        yield from self.packer.pack(self.own.files, known)
 
     def dependency_entries(self) -> Iterator[Packed]:
         """Yield the files of the dependencies, compressed, in their order; directories follow from them."""
-        return (packed for packed in read_packed(self.stored) if not packed.entry.name.endswith("/"))
+        for stored in self.sections:
+            yield from (packed for packed in read_packed(stored) if not packed.entry.name.endswith("/"))
 
     def own_entries(self) -> Iterator[Packed]:
         """Yield the project's own files, compressed, in their order."""
@@ -96,6 +93,8 @@ class Product(Struct, frozen=True, kw_only=True):
     """What else belongs to it."""
     handler: str | None = None
     """The handler to tell Lambda, where it is not the one that the settings name."""
+    findings: tuple[Finding, ...] = ()
+    """What the user should know about the shape."""
 
 
 def described(kind: str, written: Zip, *, unzipped: int) -> Artifact:

@@ -7,8 +7,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from hatch_lambda.core.version import __version__
+from hatch_lambda.pipeline.ours import require_ours
 from hatch_lambda.pipeline.shapes.shape import Ingredients, Product, described
-from hatch_lambda.pipeline.staging import require_ours
 from hatch_lambda.stages.archive.write import write_packed
 
 if TYPE_CHECKING:
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
     from hatch_lambda.config.project import Project
     from hatch_lambda.config.target import Target
+    from hatch_lambda.core.staging import Staging
     from hatch_lambda.stages.archive.pack import Packed
 
 
-def make_wheel(ingredients: Ingredients) -> Product:
+def make_wheel(ingredients: Ingredients, new: Staging) -> Product:
     """Write the wheel beside where the zip would be, under the name that its content asks for.
 
     It is a distribution of its own, ``NAME-lambda``, that requires nothing: what the project requires is in it.
@@ -46,7 +47,7 @@ def make_wheel(ingredients: Ingredients) -> Product:
             yield packed
         yield packer.pack_text(f"{info}/RECORD", "".join([*record, f"{info}/RECORD,,\n"]))
 
-    written = write_packed(recorded(), output, ingredients.timestamp)
+    written = write_packed(recorded(), output, new, ingredients.timestamp)
     size = ingredients.dependencies.size + ingredients.own.size
     return Product(main=described("wheel", written, unzipped=size))
 

@@ -17,7 +17,7 @@ from hatch_lambda.stages.archive.section import DamagedSectionError
 from hatch_lambda.stages.archive.zipformat import DEFLATED, STORED, Entry, local_header_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
     from typing import Self
@@ -90,12 +90,6 @@ class Packer:
     def begin(self, file: File) -> None:
         """Let *file* be compressed from now on: it will most likely be packed."""
         self._begun[file.path] = file, self._pool.submit(self._pack_all, (file,))
-
-    def finished(self) -> dict[str, Buffer]:
-        """Return the data of all that was begun, is finished, and was not packed, by the SHA-256 of the content."""
-        done = (future for _, future in self._begun.values() if future.done() and not future.cancelled())
-        packed = (one for future in done if not future.exception() for one in future.result().values())
-        return {one.entry.sha256: one.data for one in packed}
 
     def pack_text(self, name: str, text: str) -> Packed:
         """Return the entry of a file that this program writes itself."""
@@ -267,19 +261,13 @@ def _unpacks_to(data: bytes | memoryview, content: bytes) -> bool:
 
 
 class SectionStreams:
-    """What is in *sections* that are whole and were compressed alike; what is new goes to the next one.
+    """What is in *sections* that are whole and were compressed alike; what is new goes to the next one."""
 
-    And what is *at_hand*, by its digest, since this very build has compressed it.
-    """
-
-    def __init__(self, sections: Iterable[StoredSection], at_hand: Mapping[str, Buffer]) -> None:
+    def __init__(self, sections: Iterable[StoredSection]) -> None:
         self._places = {sha256: place for stored in sections for sha256, place in _places(stored)}
-        self._at_hand = at_hand
 
     def get(self, content: bytes, sha256: str) -> Buffer | None:
         """Return what is kept, once it was seen to be right."""
-        if sha256 in self._at_hand:
-            return self._at_hand[sha256]
         place = self._places.get(sha256) if len(content) >= _WORTH_READING else None
         return place.read(content) if place is not None else None
 

@@ -88,12 +88,13 @@ def _form_problem(name: str) -> str | None:
     return None if posixpath.normpath(bare) == bare else "is not in its normal form"
 
 
-def check_headers(entries: Sequence[Entry], directory: bytes, file: Path, timestamp: Timestamp) -> None:
-    """Raise DamagedSectionError unless *file* and *directory* have the headers of *entries*, and no others."""
+def check_headers(section: Section, file: Path, timestamp: Timestamp) -> None:
+    """Raise DamagedSectionError unless *file* and the directory have the headers of the *section*, and no others."""
     offset = position = 0
+    directory = section.directory
     with _mapped(file) as content:
-        for entry in entries:
-            central = central_header(entry, timestamp, offset)
+        for entry in section.entries:
+            central = central_header(entry, timestamp, section.offset + offset)
             local = local_of(central)
             following = position + len(central)
             if directory[position:following] != central or content[offset : offset + len(local)] != local:
@@ -167,7 +168,9 @@ class Section(Struct, frozen=True, kw_only=True):
 
     entries: tuple[Entry, ...]
     directory: bytes
-    """What the central directory says of the entries, if they are where they were written to be."""
+    """What the central directory says of the entries."""
+    offset: int = 0
+    """Bytes of the zip before it."""
     size: int
     """Bytes of the local headers and data."""
     crc32: int
@@ -192,6 +195,12 @@ class Section(Struct, frozen=True, kw_only=True):
         """The names of the directories that it holds."""
         return {entry.name for entry in self.entries if entry.name.endswith("/")}
 
+    def may_follow(self, other: Section) -> bool:
+        """Tell whether it is the part of a zip after *other*, with which it shares no name."""
+        directories = [name[:-1] for name in (*other.directories, *self.directories)]
+        files = (entry.name for entry in (*other.files, *self.files))
+        return self.offset == other.size and len(set(directories)) == len(directories) and not clash(files, directories)
+
 
 class StoredSection(Struct, frozen=True, kw_only=True):
     """A section, and the file that begins with it."""
@@ -199,9 +208,14 @@ class StoredSection(Struct, frozen=True, kw_only=True):
     section: Section
     file: Path
 
-    def check(self, timestamp: Timestamp, *, content: bool) -> None:
-        """Raise DamagedSectionError unless the file has what the section says; asked for, unpack its *content*, too."""
-        section = self.section
-        check_headers(section.entries, section.directory, self.file, timestamp)
+    def check(self, timestamp: Timestamp, *, content: bool, after: Section | None = None) -> None:
+        """Raise DamagedSectionError unless the file has what the section says.
+
+        Asked for, unpack its *content*, too, and see whether it fits *after* another section.
+        """
+        check_headers(self.section, self.file, timestamp)
         if content:
+            section = self.section
+            if after is not None and not section.may_follow(after):
+                raise DamagedSectionError
             check_content(section.entries, section.size, section.sha256, self.file)

@@ -1,10 +1,11 @@
-"""Write a zip of two parts: the dependencies', which may be ready since an earlier build, and the project's."""
+"""Write a zip of sections that may be ready since an earlier build, and of the project's files."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import deflate
 from msgspec import Struct
 
 from hatch_lambda.core.cache import digest
-from hatch_lambda.core.files import failing_as_archive_error, refuse_strangers, replacing
+from hatch_lambda.core.files import failing_as_archive_error, refuse_strangers
 from hatch_lambda.core.untrusted import is_digest
 from hatch_lambda.errors import ArchiveError
 from hatch_lambda.stages.archive.pack import Packed
@@ -27,12 +28,13 @@ from hatch_lambda.stages.archive.zipformat import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from typing_extensions import Buffer
 
     from hatch_lambda.core.model import Tree
+    from hatch_lambda.core.staging import Staging
     from hatch_lambda.stages.archive.pack import Packer
 
 
@@ -52,10 +54,16 @@ class Zip(Struct, frozen=True, kw_only=True):
     """Of names, modes and contents alone: equal for zips that differ only in compression or dates."""
 
 
-def write_section(tree: Tree, file: Path, packer: Packer, timestamp: Timestamp) -> Section:
-    """Write the entries of *tree* and their data to *file*, and nothing else; describe them."""
+def write_section(
+    tree: Tree, file: Path, packer: Packer, timestamp: Timestamp, after: Section | None = None
+) -> Section:
+    """Write the entries of *tree* and their data to *file*, and nothing else; describe them.
+
+    What comes *after* another section begins where that ends, and does not have the directories that are in there.
+    """
     with failing_as_archive_error(file), file.open("xb") as stream:
-        return _write_entries(packer.pack(tree, set()), timestamp, stream)
+        known, offset = (after.directories, after.size) if after else (set(), 0)
+        return _write_entries(packer.pack(tree, known), timestamp, stream, offset)
 
 
 def _write_entries(packed: Iterable[Packed], timestamp: Timestamp, stream: IO[bytes], offset: int = 0) -> Section:
@@ -74,69 +82,73 @@ def _write_entries(packed: Iterable[Packed], timestamp: Timestamp, stream: IO[by
         entries.append(item.entry)
     try:
         return Section(
-            entries=tuple(entries), directory=b"".join(directory), size=size, crc32=crc32, sha256=sha256.hexdigest()
+            entries=tuple(entries),
+            directory=b"".join(directory),
+            offset=offset,
+            size=size,
+            crc32=crc32,
+            sha256=sha256.hexdigest(),
         )
     except ValueError as error:
         raise ArchiveError(f"this cannot be packed: {error}", hint="rename it, or leave it out") from error
 
 
 def write(  # noqa: PLR0913, PLR0917 - what goes in, where it goes, and how
-    first: StoredSection,
+    sections: Sequence[StoredSection],
     project: Tree,
     output: Path,
+    new: Staging,
     packer: Packer,
     timestamp: Timestamp,
-    inspect: Callable[[Path, str], None] = lambda _path, _content: None,
 ) -> Zip:
-    """Write *first* and the files of *project* to *output*, which holds the old zip or the new one at any time.
+    """Write *sections* and the files of *project* to the *new* file for *output*; one that is there already stays.
 
-    A directory that both have belongs to the first. A zip that is there already is left as it is. The zip, with the
-    digest of its content, is shown to *inspect* before it takes its place; what that raises leaves the old one where
-    it is. Raises DamagedSectionError when *first* was damaged since it was made, and ArchiveError when the zip cannot
-    be written.
+    A directory belongs to the first that needs it. Raises DamagedSectionError when a section was damaged since it was
+    made, and ArchiveError when the zip cannot be written.
     """
     refuse_strangers(output)
-    section = first.section
+    first = [stored.section for stored in sections]
+    before = sum(section.size for section in first)
+    directories = set().union(*(section.directories for section in first))
     with failing_as_archive_error(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
+        new.make_room(output)
         with SpooledTemporaryFile(_IN_MEMORY, dir=str(output.parent)) as rest:
-            second = _write_entries(packer.pack(project, section.directories), timestamp, rest, section.size)
-            entries = (*section.entries, *second.entries)
-            directory = section.directory + second.directory
-            rest.write(directory + end_record(len(entries), len(directory), section.size + second.size))
-            size = section.size + rest.tell()
+            own = _write_entries(packer.pack(project, directories), timestamp, rest, before)
+            entries = [entry for section in (*first, own) for entry in section.entries]
+            directory = b"".join(section.directory for section in (*first, own))
+            rest.write(directory + end_record(len(entries), len(directory), before + own.size))
+            size = before + rest.tell()
             content = content_digest(entries)
-            key = digest(section.sha256, _digest_of(rest))
+            key = digest(*(section.sha256 for section in first), _digest_of(rest))
             known = packer.cache.get("digests", key)
             sha256 = known.tobytes().decode("latin-1") if known is not None else None
             if sha256 is not None and not is_digest(sha256):
                 known = sha256 = None
-            if sha256 is not None and _is_there(output, size, section, rest):
-                inspect(output, content)
-            else:
-                with replacing(output) as (temporary, stream):
-                    _copy(first, temporary, stream)
+            if sha256 is None or not _is_there(output, size, first, rest):
+                temporary = new.file(output)
+                with temporary.open("xb") as stream:
+                    for stored in sections:
+                        _copy(stored, stream)
                     rest.seek(0)
                     shutil.copyfileobj(rest, stream, _CHUNK)
-                    stream.flush()
-                    sha256 = _checked_digest(section, temporary, sha256)
-                    inspect(temporary, content)
+                sha256 = _checked_digest(first, temporary, sha256)
                 if known is None:
                     packer.cache.put("digests", key, sha256.encode("ascii"))
     return Zip(path=output, size=size, sha256=sha256, content_sha256=content)
 
 
-def write_packed(packed: Iterable[Packed], output: Path, timestamp: Timestamp) -> Zip:
-    """Write entries that are compressed already to *output*, which holds the old file or the new one at any time."""
+def write_packed(packed: Iterable[Packed], output: Path, new: Staging, timestamp: Timestamp) -> Zip:
+    """Write entries that are compressed already to the *new* file for *output*."""
     refuse_strangers(output)
-    with failing_as_archive_error(output), replacing(output) as (temporary, stream):
-        section = _write_entries(packed, timestamp, stream)
-        stream.write(section.directory)
-        stream.write(end_record(len(section.entries), len(section.directory), section.size))
-        stream.flush()
+    with failing_as_archive_error(output):
+        temporary = new.file(output)
+        with temporary.open("xb") as stream:
+            section = _write_entries(packed, timestamp, stream)
+            stream.write(section.directory)
+            stream.write(end_record(len(section.entries), len(section.directory), section.size))
+            size = stream.tell()
         with temporary.open("rb") as written:
             sha256 = _digest_of(written)
-        size = stream.tell()
     return Zip(path=output, size=size, sha256=sha256, content_sha256=content_digest(section.entries))
 
 
@@ -168,34 +180,29 @@ def read_packed(stored: StoredSection) -> Iterator[Packed]:
         raise DamagedSectionError
 
 
-def _copy(first: StoredSection, temporary: Path, stream: IO[bytes]) -> None:
-    """Begin the zip with *first*, by the fastest call that the system has; the rest of its file is cut off."""
-    size = first.section.size
+def _copy(stored: StoredSection, stream: IO[bytes]) -> None:
+    """Add *stored* to the zip, by the fastest call that the system has; what else is in its file stays there."""
+    left = stored.section.size
     try:
-        if hasattr(os, "copy_file_range"):
-            with first.file.open("rb") as source:
-                left = size
-                try:
+        with stored.file.open("rb", buffering=0) as source:
+            if hasattr(os, "copy_file_range"):
+                stream.flush()
+                with suppress(OSError):  # two file systems on an older Linux
                     while left and (copied := os.copy_file_range(source.fileno(), stream.fileno(), left)):
                         left -= copied
-                except OSError:  # two file systems on an older Linux
-                    left = size
-            if not left:
-                stream.seek(size)
-                return
-        shutil.copyfile(first.file, temporary)
+                stream.seek(0, os.SEEK_CUR)
+            while left and (chunk := source.read(min(left, _CHUNK))):
+                left -= stream.write(chunk)
     except (FileNotFoundError, PermissionError) as error:  # another build may have pruned the cache
         raise DamagedSectionError from error
-    stream.truncate(size)
-    stream.seek(size)
 
 
-def _is_there(output: Path, size: int, section: Section, rest: IO[bytes]) -> bool:
-    """Tell whether *output* is what would be written: the section, by its CRC-32, and byte for byte the *rest*."""
+def _is_there(output: Path, size: int, sections: Iterable[Section], rest: IO[bytes]) -> bool:
+    """Tell whether *output* is what would be written: *sections*, by their CRC-32, and byte for byte the *rest*."""
     if output.is_symlink() or not output.is_file() or output.stat().st_size != size:
         return False
     with output.open("rb") as stream:
-        if _crc32(stream, section.size) != section.crc32:
+        if any(_crc32(stream, section.size) != section.crc32 for section in sections):
             return False
         rest.seek(0)
         while chunk := rest.read(_CHUNK):
@@ -204,15 +211,16 @@ def _is_there(output: Path, size: int, section: Section, rest: IO[bytes]) -> boo
     return True
 
 
-def _checked_digest(section: Section, temporary: Path, known: str | None) -> str:
-    """Return the digest of the zip, having read back the section that was copied.
+def _checked_digest(sections: Iterable[Section], temporary: Path, known: str | None) -> str:
+    """Return the digest of the zip, having read back the *sections* that were copied.
 
-    The digest of a zip that was made before is *known*; then the copy's CRC-32 is enough.
+    The digest of a zip that was made before is *known*; then the copies' CRC-32 is enough.
     """
     sha256 = hashlib.sha256()
     with temporary.open("rb") as stream:
-        if _crc32(stream, section.size, None if known else sha256) != section.crc32:
-            raise DamagedSectionError
+        for section in sections:
+            if _crc32(stream, section.size, None if known else sha256) != section.crc32:
+                raise DamagedSectionError
         if known:
             return known
         while chunk := stream.read(_CHUNK):

@@ -54,18 +54,13 @@ class Bytecode(Struct, frozen=True, kw_only=True):
         )
 
 
-def options(
-    settings: BytecodeSettings, runtime: Runtime, session: Session, *, cwd: Path
-) -> tuple[Bytecode | None, ...]:
-    """Return how the package may be compiled, what is wanted most first; None stands for not at all.
+def for_package(settings: BytecodeSettings, runtime: Runtime, session: Session, cwd: Path) -> Bytecode | None:
+    """Return how the modules of a package are compiled; None where they are not to be.
 
     Raises MissingToolError where no interpreter of the version is to be had, and ConfigurationError where one is
     named that does not fit *runtime*.
     """
-    if settings.layout == "none":
-        return (None,)
-    made = _find(settings, runtime, session, cwd)
-    return (made, None) if settings.layout == "auto" else (made,)
+    return None if settings.layout == "none" else _find(settings, runtime, session, cwd)
 
 
 def for_folder(

@@ -7,11 +7,11 @@ import os
 from contextlib import nullcontext
 
 import pytest
+from hatch_lambda.pipeline.staging import replacing_folder
 
 from hatch_lambda.core.files import failing_as_archive_error, workspace
 from hatch_lambda.core.version import __version__
 from hatch_lambda.errors import CommandError, HatchLambdaError, InternalError, machine_errors
-from hatch_lambda.pipeline.staging import replacing_folder
 
 REMEDIES = {
     "ENOSPC": "free space",

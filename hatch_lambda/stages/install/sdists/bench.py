@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from hatch_lambda.core.files import LOGS, make_inside, replace_file
+from hatch_lambda.core.files import LOGS, make_inside
 from hatch_lambda.core.python import find
+from hatch_lambda.core.staging import Staging
 from hatch_lambda.errors import CommandError, InstallError
 
 if TYPE_CHECKING:
@@ -98,7 +99,9 @@ def _write_log(name: str, content: bytes, cache: Path | None) -> Path:
     if cache is not None:
         with suppress(OSError):
             log = make_inside(cache, LOGS) / name
-            replace_file(log, content)
+            with Staging() as new:
+                new.text(log, content)
+                new.commit()
             return log
     log = Path(tempfile.mkdtemp(prefix="hatch-lambda-"), name)
     log.write_bytes(content)

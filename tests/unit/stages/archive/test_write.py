@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -20,9 +19,11 @@ import deflate
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.model import File, Silent, Tree
+from hatch_lambda.core.staging import Staging
 from hatch_lambda.errors import ArchiveError
 from hatch_lambda.stages.archive.pack import Packer, SectionStreams
 from hatch_lambda.stages.archive.section import DamagedSectionError, StoredSection
@@ -31,6 +32,14 @@ from hatch_lambda.stages.archive.zipformat import Timestamp
 
 PYTHONPATH = [str(Path(__file__).parents[4]), *filter(None, sys.path)]
 """For programs that use this module."""
+
+
+def put(sections, project, output, packer, timestamp):
+    """Write a zip, and put it in its place."""
+    with Staging() as new:
+        written = write(sections, project, output, new, packer, timestamp)
+        new.commit()
+    return written
 
 
 class Bench:
@@ -60,7 +69,7 @@ class Bench:
             for one in files if begun else ():
                 packer.begin(one)
             first = StoredSection(section=write_section(parts[0], file, packer, Timestamp.of(epoch)), file=file)
-            return write(first, parts[1], output or self.output, packer, Timestamp.of(epoch))
+            return put([first], parts[1], output or self.output, packer, Timestamp.of(epoch))
 
     def names(self):
         with zipfile.ZipFile(self.output) as archive:
@@ -278,26 +287,6 @@ def test_progress_counts_every_byte_once(bench, begun):
     assert counter.done == 150
 
 
-def test_what_was_begun_in_vain_is_not_compressed_again(bench, monkeypatch):
-    content, noise = b"x" * 10_000, os.urandom(10_000)
-    files = bench.file("a", content), bench.file("b", noise), bench.file("lost")
-    files[2].source.unlink()
-    options = {"compression": "fast", "cache": Cache(root=None), "progress": Silent(), "jobs": 1}
-    with Packer(**options) as packer:
-        for file in files:
-            packer.begin(file)
-        deadline = time.monotonic() + 300
-        while len(finished := packer.finished()) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-    assert set(finished) == {hashlib.sha256(content).hexdigest(), hashlib.sha256(noise).hexdigest()}
-
-    monkeypatch.setattr(deflate, "deflate_compress", lambda *_: pytest.fail("it was compressed again"))
-    with Packer(**options, streams=SectionStreams((), finished)) as packer:
-        packed = list(packer.pack(files[:2], set()))
-    assert [(one.entry.method, one.content) for one in packed] == [(8, content), (0, noise)]
-
-
 def test_what_a_section_has_is_compared_with_what_is_wanted(bench):
     """Damaged, it may unpack to as many bytes, and be something else."""
     text = b"".join(b"%d, " % random.Random(number).getrandbits(30) for number in range(4_000))
@@ -305,7 +294,7 @@ def test_what_a_section_has_is_compared_with_what_is_wanted(bench):
     sha256 = hashlib.sha256(text).hexdigest()
     with Packer(compression="balanced", cache=Cache(root=None), progress=Silent(), jobs=1) as packer:
         section = write_section(Tree.of([bench.file("a", text)]), file, packer, Timestamp.of(None))
-    streams = SectionStreams([StoredSection(section=section, file=file)], {})
+    streams = SectionStreams([StoredSection(section=section, file=file)])
     data = file.read_bytes()[31:]
     assert streams.get(text, sha256) == data
     for position in range(len(data) // 2, len(data)):
@@ -438,9 +427,8 @@ def test_a_ready_part_that_was_damaged_is_noticed_and_nothing_written(bench):
     for damaged in (content[:-1], content[:-1] + b"!", b""):
         file.write_bytes(damaged)
         with pytest.raises(DamagedSectionError):
-            write(StoredSection(section=section, file=file), Tree(()), bench.output, packer, Timestamp.of(None))
-        assert not bench.output.exists()
-        assert leftovers(bench.output.parent) == []
+            put([StoredSection(section=section, file=file)], Tree(()), bench.output, packer, Timestamp.of(None))
+        assert not bench.output.parent.exists()
 
 
 @pytest.mark.parametrize("fast", [True, False])
@@ -454,8 +442,51 @@ def test_what_stands_behind_a_ready_part_in_its_file_is_not_copied(bench, monkey
     with file.open("ab") as stream:
         stream.write(b"trailer" * 1000)
     first = StoredSection(section=section, file=file)
-    written = write(first, Tree.of([bench.file("b", project=True)]), bench.output, packer, Timestamp.of(None))
+    written = put([first], Tree.of([bench.file("b", project=True)]), bench.output, packer, Timestamp.of(None))
     assert written.sha256 == expected == hashlib.sha256(bench.output.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_parts_follow_one_another_and_a_directory_belongs_to_the_first(bench, monkeypatch, fast):
+    if not fast:
+        monkeypatch.delattr("os.copy_file_range", raising=False)
+    trees = (["pkg/b.py", "pkg/c.py"], ["pkg/__pycache__/b.pyc", "pkg/a.pyc"], ["pkg/a.py", "pkg/__pycache__/z.pyc"])
+    first, second, own = (Tree.of(bench.file(path, path.encode()) for path in paths) for paths in trees)
+    packer = Packer(compression="fast", cache=Cache(root=None), progress=Silent(), jobs=1)
+    stored = []
+    for name, tree in (("first", first), ("second", second)):
+        file = bench.folder / name
+        after = stored[0].section if stored else None
+        stored.append(StoredSection(section=write_section(tree, file, packer, Timestamp.of(None), after), file=file))
+        with file.open("ab") as stream:
+            stream.write(b"trailer" * 1000)
+
+    written = put(stored, own, bench.output, packer, Timestamp.of(None))
+
+    assert bench.names() == [
+        *("pkg/", "pkg/b.py", "pkg/c.py"),
+        *("pkg/__pycache__/", "pkg/__pycache__/b.pyc", "pkg/a.pyc"),
+        *("pkg/__pycache__/z.pyc", "pkg/a.py"),
+    ]
+    with zipfile.ZipFile(bench.output) as archive:
+        assert all(archive.read(name) == name.encode() for name in bench.names() if not name.endswith("/"))
+    assert written.sha256 == hashlib.sha256(bench.output.read_bytes()).hexdigest()
+
+
+def test_a_part_fits_only_after_the_one_that_it_was_made_for(bench):
+    packer = Packer(compression="fast", cache=Cache(root=None), progress=Silent(), jobs=1)
+
+    def section(*paths, after=None):
+        tree = Tree.of(bench.file(path, path.encode()) for path in paths)
+        return write_section(tree, bench.folder / f"section-{bench.count}", packer, Timestamp.of(None), after)
+
+    first = section("a/b", "c")
+    assert section("a/d", after=first).may_follow(first)
+    assert not section("a/d").may_follow(first), "its offsets are those of a zip's beginning"
+    assert not section("c", after=first).may_follow(first), "a name is there twice"
+    assert not section("c/d", after=first).may_follow(first), "a file is a folder"
+    assert not section("a", after=first).may_follow(first), "a folder is a file"
+    assert not replace(section("d/e"), offset=first.size).may_follow(section("d/f"))
 
 
 @given(TREES)
