@@ -1054,7 +1054,7 @@ def test_an_owner_is_no_path(plant, owner):
 
 
 def test_removed_metadata_has_names_of_the_package(plant):
-    plant.part["metadata"]["../../../escaped"] = b"x"
+    plant.part["log"]["metadata"]["../../../escaped"] = b"x"
     assert plant.is_refused()
 
 
@@ -1099,8 +1099,8 @@ def test_what_a_cache_says_to_people_is_only_text(plant):
     evil = "\x1b]0;owned\x07\x1b[8m\x9b2J\u202e<script>alert(1)</script>"
     finding = {"code": "HL020", "severity": "warning", "message": evil, "hint": evil, "path": evil}
     change = {"stage": "slim", "path": evil, "rule": evil, "reason": evil, "before": 1, "after": None}
-    plant.part["findings"].append(finding)
-    plant.part["changes"].append(change)
+    plant.part["log"]["findings"].append(finding)
+    plant.part["log"]["changes"].append(change)
     plant.put()
     done = subprocess.run(
         [sys.executable, "-m", "hatch_lambda", "build", "-v", "--report", "dist"],
@@ -1125,6 +1125,6 @@ def test_what_was_checked_once_is_not_checked_again(plant, monkeypatch):
     plant.put()
     assert plant.bench.build().from_cache
     monkeypatch.setattr(
-        "hatch_lambda.stages.archive.write.check_content", lambda *_: pytest.fail("it was unpacked again")
+        "hatch_lambda.stages.archive.section.check_content", lambda *_: pytest.fail("it was unpacked again")
     )
     assert plant.bench.build().from_cache
