@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from hatch_lambda.pipeline.staging import replacing_folder
 
 from hatch_lambda.core.files import failing_as_archive_error, workspace
+from hatch_lambda.core.staging import Staging
 from hatch_lambda.core.version import __version__
 from hatch_lambda.errors import CommandError, HatchLambdaError, InternalError, machine_errors
 
@@ -48,6 +49,13 @@ def test_a_full_disk_is_named_even_where_the_system_names_no_file(tmp_path):
     assert caught.value.message.startswith(str(tmp_path / "cache" / "work"))
 
 
+@contextmanager
+def staging(place):
+    with failing_as_archive_error(place), Staging() as new:
+        new.folder(place)
+        yield
+
+
 FAULTS = {
     "a file that is missing": lambda folder: (folder / "missing").read_bytes(),
     "a folder in the place of a file": lambda folder: folder.read_bytes(),
@@ -57,7 +65,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-@pytest.mark.parametrize("writing", [nullcontext, failing_as_archive_error, replacing_folder])
+@pytest.mark.parametrize("writing", [nullcontext, failing_as_archive_error, staging])
 def test_what_is_missing_in_a_work_folder_looks_like_the_fault_of_ours_that_it_is(fault, writing, tmp_path):
     """Nobody else has that folder, so there is nothing that a user could check, whatever was being written."""
     work, written = workspace(tmp_path / "cache"), writing(tmp_path / "dist")
