@@ -139,9 +139,9 @@ GROWING = {
     "imports with words": [b"from a import b as ", b"import pkg, ", b"import pkg, \\\n"],
     "quoted": [b"'pkg' ", b"'pkg.", b"pkg "],
     "file names": [b"'a.json' ", b".json'"],
-    "imported": [b"from a import b as ", b"import a; ", b"lazy", b"lazy ", b": ", b"import a:"],
-    "named": [b"'a", b"'aaaaaaaaaaaa"],
-    "asked": [b"version('a')\n", b" version('a')\n", b"version('a') ", b"    x\n    version('a')\n"],
+    "imports by name": [b"from a import b as ", b"import a; ", b"lazy", b"lazy ", b": ", b"import a:"],
+    "every quoted name": [b"'a", b"'aaaaaaaaaaaa"],
+    "metadata uses": [b"version('a')\n", b" version('a')\n", b"version('a') ", b"    x\n    version('a')\n"],
     "tokens": [b"\\'''x\n", b'\\"""x\n', b'\\"', b"\\'", b"'''\\", b'"\\\n', b"'", b"f'{'}"],
     "values": [b"lambda ", b"for ", b"(def ", b"x = y or ", b"for x in y ", b"x = "],
 }

@@ -7,7 +7,6 @@ import os
 from contextlib import contextmanager, nullcontext
 
 import pytest
-from hatch_lambda.pipeline.staging import replacing_folder
 
 from hatch_lambda.core.files import failing_as_archive_error, workspace
 from hatch_lambda.core.staging import Staging
