@@ -739,8 +739,8 @@ def test_the_programs_that_shape_bytes_are_part_of_the_key(monkeypatch):
 def test_our_own_source_is_read_whole(tmp_path, monkeypatch):
     """A changed rule or line of code makes another key, in development too, whatever its file's date and size say."""
     copy = tmp_path / "hatch_lambda"
-    shutil.copytree(Path(parts.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(parts, "__file__", str(copy / "parts.py"))
+    shutil.copytree(Path(parts.__file__).parents[1], copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(parts, "__file__", str(copy / "pipeline" / "parts.py"))
     monkeypatch.setattr(parts, "_program", parts._program.__wrapped__)
     caches = (Cache(root=None), Cache(root=tmp_path / "cache"))
 
@@ -750,24 +750,24 @@ def test_our_own_source_is_read_whole(tmp_path, monkeypatch):
         return made
 
     seen = [digest()]
-    for name in ("data/rules.toml", "data/runtimes.toml", "elf/strip.py", "cache.py"):
+    for name in ("stages/slim/rules.toml", "config/runtimes.toml", "stages/strip/strip.py", "core/cache.py"):
         status = (copy / name).stat()
         text = (copy / name).read_text()
         (copy / name).write_text(text.replace("e", "E", 1))
         os.utime(copy / name, ns=(status.st_atime_ns, status.st_mtime_ns))
         seen.append(digest())
-    (copy / "slimming" / "new.py").write_text("")
+    (copy / "stages" / "slim" / "new.py").write_text("")
     seen.append(digest())
     assert len(set(seen)) == 6
 
 
 def test_our_own_source_that_is_edited_while_it_is_read_is_not_remembered(tmp_path, monkeypatch):
     copy = tmp_path / "hatch_lambda"
-    shutil.copytree(Path(parts.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(parts, "__file__", str(copy / "parts.py"))
+    shutil.copytree(Path(parts.__file__).parents[1], copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(parts, "__file__", str(copy / "pipeline" / "parts.py"))
     before = parts._program.__wrapped__()
     monkeypatch.setattr(parts, "_program", lambda: before)
-    (copy / "cache.py").write_text("EDITED = True\n")
+    (copy / "core" / "cache.py").write_text("EDITED = True\n")
     cache = Cache(root=tmp_path / "cache")
     parts.tool(cache)
     assert list(cache.entries()) == []
@@ -1098,7 +1098,7 @@ def test_what_a_cache_says_to_people_is_only_text(plant):
     """A terminal obeys some characters; a page is made of others."""
     evil = "\x1b]0;owned\x07\x1b[8m\x9b2J\u202e<script>alert(1)</script>"
     finding = {"code": "HL020", "severity": "warning", "message": evil, "hint": evil, "path": evil}
-    change = {"stage": "slim", "path": evil, "rule": evil, "reason": evil, "before": 1, "after": None}
+    change = {"stage": "slim", "path": evil, "rule": evil, "reason": evil, "bytes_before": 1, "bytes_after": None}
     plant.part["log"]["findings"].append(finding)
     plant.part["log"]["changes"].append(change)
     plant.put()
