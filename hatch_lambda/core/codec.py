@@ -136,9 +136,14 @@ def read_regular(path: Path, limit: int) -> bytes:
         while size <= limit and (chunk := stream.read(MIB)):
             chunks.append(chunk)
             size = max(expected, sum(map(len, chunks)))
+    check_size(size, limit)
+    return b"".join(chunks)
+
+
+def check_size(size: int, limit: int) -> None:
+    """Raise DocumentError for more than *limit* bytes."""
     if size > limit:
         raise DocumentError(f"it has {size:,} bytes; {limit:,} are read at most".replace(",", " "))
-    return b"".join(chunks)
 
 
 def open_regular(path: Path) -> BinaryIO:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from packaging import __version__ as packaging_version
 
 from hatch_lambda.core.cache import digest
-from hatch_lambda.core.codec import SETTINGS_LIMIT, WHEEL_LIMIT, DocumentError, from_json, read_regular
+from hatch_lambda.core.codec import LOCK_LIMIT, SETTINGS_LIMIT, WHEEL_LIMIT, DocumentError, from_json, read_regular
 from hatch_lambda.core.log import logger
 from hatch_lambda.core.model import Finding, LockedSource, LockedWheel
 from hatch_lambda.core.version import __version__ as hatch_lambda_version
@@ -126,7 +126,7 @@ def fingerprint(project: Project, target: Target, terms: LockTerms, uv: Uv) -> s
     return digest(
         str(project.root),
         found.path.name,
-        found.path.read_bytes(),
+        read_regular(found.path, LOCK_LIMIT),
         dict(project.pyproject),
         target,
         replace(terms, unattended=None),

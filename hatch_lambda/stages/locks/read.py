@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from hatch_lambda.config.project import Project
-from hatch_lambda.core.codec import DocumentError, check_regular
+from hatch_lambda.core.codec import LOCK_LIMIT, DocumentError, check_regular, check_size
 from hatch_lambda.core.log import logger
 from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.core.text import did_you_mean
@@ -215,9 +215,11 @@ def discover(project: Project, terms: LockTerms) -> Discovery | None:
 
 
 def _require_file(path: Path, shown: str) -> None:
-    """Raise LockError for what has a lock's name and is no file: tools would wait for it, or make another lock."""
+    """Raise LockError for what has a lock's name and is no file, or too large: tools would wait for it or read it all."""
     try:
-        check_regular(path.stat())
+        status = path.stat()
+        check_regular(status)
+        check_size(status.st_size, LOCK_LIMIT)
     except (OSError, DocumentError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise LockError(f"{shown}: {why}", hint="put a lock file there, or remove it") from error
@@ -230,4 +232,5 @@ def _chosen(project: Project, lock: str) -> Path:
             f"tool.lambda-slim.lock: there is no file {lock!r} in {project.root}",
             hint="its path is relative to the project",
         )
+    _require_file(path, lock)
     return path.parent.resolve() / path.name
