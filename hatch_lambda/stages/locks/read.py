@@ -215,7 +215,7 @@ def discover(project: Project, terms: LockTerms) -> Discovery | None:
 
 
 def _require_file(path: Path, shown: str) -> None:
-    """Raise LockError for what has a lock's name and is no file, or too large: tools would wait for it or read it all."""
+    """Raise LockError for what has a lock's name and is no file, or too large: tools wait for it, or read it all."""
     try:
         status = path.stat()
         check_regular(status)
