@@ -23,7 +23,7 @@ from hatch_lambda.core.model import Silent
 from hatch_lambda.core.parallel import cores
 from hatch_lambda.core.uv import INNER_BUILD, Uv
 from hatch_lambda.errors import ArchiveError, ConfigurationError, HatchLambdaError, machine_errors
-from hatch_lambda.errors.secrets import hide
+from hatch_lambda.errors.secrets import hide_settings
 from hatch_lambda.pipeline.build import build as build_package
 from hatch_lambda.pipeline.many import Task, build_each, failed
 from hatch_lambda.pipeline.ours import remove
@@ -384,7 +384,7 @@ def make_trial(  # noqa: PLR0913 - what a caller may want to say
     chosen = Project.read(Path(project)).settings
     hint = guess_target(path.name, paths=(entry.name for entry in entries(path)))
     environment = {**chosen.run.env, **(env or {})}
-    hide(environment.values())
+    hide_settings(environment)
     handler = given.get("handler") or chosen.project.handler
     runtime = given.get("runtime") or hint.runtime or chosen.target.runtime
     architecture = given.get("architecture") or hint.architecture or chosen.target.architecture

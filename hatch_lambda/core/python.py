@@ -240,7 +240,7 @@ class _Search(Struct, kw_only=True):
         try:
             output = ask(command, cwd=self.cwd, environment=self.uv.environment, seconds=seconds)
             return from_json(output or "", kind)
-        except (TooSlowError, msgspec.MsgspecError):
+        except (TooSlowError, OSError, msgspec.MsgspecError):  # it may be there only in part, or for a moment
             self.unanswered = True
             return None
 

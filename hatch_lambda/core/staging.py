@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from hatch_lambda.core.signals import Shield
 from hatch_lambda.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Self
 
 
@@ -80,12 +81,16 @@ class Staging:
         return self._new.get(place, place)
 
     def commit(self) -> None:
-        """Put every output in its place, in the order in which they were begun. Raises OSError and ArchiveError."""
-        for place, new in self._new.items():
-            if is_folder(new):
+        """Put every output in its place, folders first; a signal waits until all are there.
+
+        Raises OSError and ArchiveError, and then every file is as it was.
+        """
+        folders = {place: new for place, new in self._new.items() if is_folder(new)}
+        files = {place: new for place, new in self._new.items() if place not in folders}
+        with Shield():
+            for place, new in folders.items():
                 _put_folder(new, place)
-            else:
-                new.replace(place)
+            _put_files(files)
 
     def _beside(self, place: Path) -> Path:
         self._new[place] = _beside(place, "tmp")
@@ -100,6 +105,42 @@ def listing_of(folder: Path) -> Path:
 def is_our_folder(folder: Path) -> bool:
     """Tell whether *folder* holds nothing but what a build put there, and what Python adds when it runs that."""
     return listing_of(folder).is_file() and not _strangers(folder)
+
+
+def _put_files(files: Mapping[Path, Path]) -> None:
+    """Put files in their places; where that fails in the middle, put back what was there."""
+    if len(files) == 1:
+        ((place, new),) = files.items()
+        new.replace(place)
+        return
+    before: dict[Path, Path | None] = {}
+    try:
+        for place, new in files.items():
+            before[place] = _second_name(place)
+            new.replace(place)
+    except OSError:
+        for place, old in before.items():
+            with suppress(OSError):
+                if old is not None:
+                    old.replace(place)
+                else:
+                    place.unlink()
+        raise
+    finally:
+        for old in filter(None, before.values()):
+            old.unlink(missing_ok=True)
+
+
+def _second_name(place: Path) -> Path | None:
+    """Give the file at *place*, if there is one, another name beside it, by which it can be put back."""
+    if not os.path.lexists(place):
+        return None
+    other = _beside(place, "old.tmp")
+    try:
+        other.hardlink_to(place)
+    except OSError:  # a file system without links
+        shutil.copy2(place, other, follow_symlinks=False)
+    return other
 
 
 def _put_folder(new: Path, place: Path) -> None:
@@ -119,13 +160,14 @@ def _put_folder(new: Path, place: Path) -> None:
 
 def _swap(folder: Path, new: Path, gone: Path) -> None:
     """Let *new* take the place of *folder*, which becomes *gone*; where that fails the old one stays."""
-    if folder.exists():
-        folder.rename(gone)
     try:
+        if folder.exists():
+            folder.rename(gone)
         new.rename(folder)
-    except OSError:
-        with suppress(OSError):
-            gone.rename(folder)
+    except BaseException:  # in another's program a signal may come between the two
+        if not folder.exists():
+            with suppress(OSError):
+                gone.rename(folder)
         raise
 
 
@@ -162,9 +204,15 @@ def _listed(folder: Path) -> list[str]:
         return []
 
 
+def _unseen(error: OSError) -> None:
+    """Pass over a folder that is not there; what is in one that nobody may list can be a stranger's."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
 def _files(folder: Path) -> Iterator[str]:
     """Yield the paths of all that is no folder; a link to one is none."""
-    for directory, folders, names in os.walk(folder):
+    for directory, folders, names in os.walk(folder, onerror=_unseen):
         for name in (*names, *(inner for inner in folders if not is_folder(Path(directory, inner)))):
             yield Path(directory, name).relative_to(folder).as_posix()
 

@@ -17,8 +17,14 @@ _ADDRESS = re.compile(r"(?<=://)[^\s\"'<>`]+")
 _HEADER = re.compile(r"(?i)(authorization[\"' ]{0,3}[:=][\"' ]{0,3}(?:(?:basic|bearer|token) )?)[^\s\"']+")
 _NAMES = "passw|token|secret|credential|signature|(?:api|access|private)[-_]?key"
 _TELLING = re.compile(f"(?i){_NAMES}")
-_PAIR = re.compile(rf"(?i)(?<![\w-])(?=[\w-]*?(?:{_NAMES}))([\w-]++=)[^\s\"'&,;]+")
-_HARMLESS = frozenset({"rev", "tag", "branch", "subdirectory", "egg", "lfs", "path", "sha256", "sha384", "sha512"})
+_PAIR = re.compile(rf"(?i)(?<![\w-])(?=[\w-]*?(?:{_NAMES}))([\w-]++=)(?!=)[^\s\"'&,;]+")
+"""A name that tells and its value; but ``tokenizers==0.19`` is the version of a distribution."""
+_HARMLESS = frozenset(
+    {
+        *("rev", "tag", "branch", "ref", "sha", "commit", "subdirectory", "egg", "lfs"),
+        *("path", "file", "filename", "format", "sha256", "sha384", "sha512"),
+    }
+)
 """Parameters by which tools of packaging say what they want of an address; any other may be a signature."""
 
 _SHORTEST = 4
@@ -61,6 +67,11 @@ def hide(values: Iterable[str]) -> None:
     for value in values:
         if len(value) >= _SHORTEST and value.lower() not in _COMMON and not value.isdecimal():
             _hidden.update({value, quote(value, safe="")})
+
+
+def hide_settings(variables: Mapping[str, str]) -> None:
+    """Hide the values of variables that a project sets, but for short ones whose names tell nothing: words of a log."""
+    hide(value for name, value in variables.items() if _TELLING.search(name) or len(value) >= _SHORTEST_OF_ENVIRONMENT)
 
 
 def hide_environment(environment: Mapping[str, str]) -> None:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hatch_lambda.core.cache import digest
-from hatch_lambda.core.codec import from_msgpack
+from hatch_lambda.core.codec import from_msgpack, to_msgpack
 from hatch_lambda.core.model import File, Log, Step, Tree
 from hatch_lambda.core.untrusted import is_digest, name_problem, shown
 from hatch_lambda.core.version import __version__
@@ -215,7 +215,7 @@ def store(cache: Cache, key: Key, influence: str, part: DependencyPart, file: Pa
     kept = cache.adopt(_SECTIONS, name, file, part.section.sha256)
     # Whoever takes it spends no time on it, and with the same key everybody keeps the same.
     stages = tuple(replace(stage, seconds=0.0) for stage in part.log.stages)
-    document = msgspec.msgpack.encode(replace(part, log=replace(part.log, stages=stages)))
+    document = to_msgpack(replace(part, log=replace(part.log, stages=stages)))
     cache.put(_PARTS, name, document)
     cache.put(_CHECKED, _mark(name, document), b"")
     cache.put(_KNOWN, key.digest(), b"")
@@ -258,7 +258,7 @@ def _note_recent(cache: Cache, key: Key, name: str) -> None:
     with _LOCKS_LOCK:
         earlier = (made for made in _recent(replace(cache, refresh=False), key) if made.name != name)
         recent = [Recent(name, key.kind, frozenset(key.wheels)), *earlier][:_REMEMBERED]
-        cache.put(_RECENT, key.alike, msgspec.msgpack.encode(recent))
+        cache.put(_RECENT, key.alike, to_msgpack(recent))
 
 
 def drop(cache: Cache, key: str) -> None:

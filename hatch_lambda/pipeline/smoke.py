@@ -22,7 +22,7 @@ from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.core.python import find
 from hatch_lambda.core.version import __version__
 from hatch_lambda.errors import ConfigurationError, machine_errors
-from hatch_lambda.errors.secrets import hide
+from hatch_lambda.errors.secrets import hide_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ def smoke_test(
     mode = settings.run.method
     if mode == "static":
         return None, []
-    hide(settings.run.env.values())
+    hide_settings(settings.run.env)
     from hatch_lambda.inspect.run.import_handler import not_tried
     from hatch_lambda.inspect.run.machine import Host, obstacle
 

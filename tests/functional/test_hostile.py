@@ -61,7 +61,8 @@ class Room:
         pending = [self.folder]
         while pending:  # not by pathlib, whose recursion ends at a thousand folders in one another
             for path in pending.pop().iterdir():
-                if path not in {self.folder / ours for ours in OURS}:
+                is_lock_of_uv = path.name.startswith("uv-setuptools-") and path.suffix == ".lock"
+                if path not in {self.folder / ours for ours in OURS} and not is_lock_of_uv:
                     found[str(path)] = (path.lstat().st_mode, _content(path))
                     pending += [path] if path.is_dir() and not path.is_symlink() else []
         return found
@@ -152,7 +153,10 @@ def sdist(room, *members):
     with tarfile.open(path, "w:gz") as archive:
         archive.add(tree, "one-1.0")
         for info, content in members:
-            archive.addfile(info, content)
+            if content is not None and info.size > len(content.getvalue()):  # what no tool would write
+                archive.fileobj.write(info.tobuf() + content.getvalue())
+            else:
+                archive.addfile(info, content)
     return path
 
 
@@ -233,7 +237,11 @@ def test_a_hostile_sdist_gives_an_error_or_what_its_backend_packs(room, name):
         assert {path for path in content if ".dist-info/" not in path} == {"app.py", "one.py"}
 
 
-@pytest.mark.parametrize("content", [b"", b"nothing", gzip.compress(b""), gzip.compress(bytes(10240))])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"nothing", gzip.compress(b"", mtime=0), gzip.compress(bytes(10240), mtime=0)],
+    ids=["empty", "text", "an empty gzip", "an empty tar"],
+)
 def test_what_is_no_sdist_is_an_error(room, content):
     path = room.index / "one-1.0.tar.gz"
     path.write_bytes(content)

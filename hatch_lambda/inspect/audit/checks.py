@@ -58,6 +58,7 @@ def audit(subject: Subject, key: str | None = None) -> Audit:
         )
         if key is not None:
             subject.cache.put(_AUDITS, key, to_msgpack(audited))
+    subject = replace(subject, unused=audited.unused)
     more = _run(subject, (check for check in known if check.every_time))
     return replace(audited, findings=(*audited.findings, *more))
 

@@ -213,9 +213,11 @@ class StoredSection(Struct, frozen=True, kw_only=True):
 
         Asked for, unpack its *content*, too, and see whether it fits *after* another section.
         """
-        check_headers(self.section, self.file, timestamp)
+        section = self.section
+        if section.offset != (after.size if after is not None else 0):
+            raise DamagedSectionError
+        check_headers(section, self.file, timestamp)
         if content:
-            section = self.section
             if after is not None and not section.may_follow(after):
                 raise DamagedSectionError
             check_content(section.entries, section.size, section.sha256, self.file)

@@ -167,6 +167,8 @@ def set_apart(project: Tree, dependencies: Tree, digests: Mapping[str, str]) -> 
         if file.path not in owners:
             own.append(file)
             touched |= {names[index]: dependencies.files[index] for index in _clashing(file, names)}
+        elif file.path.endswith(".pyc") and "__pycache__" in file.parts:
+            continue  # of a source that both have: either the same, or a conflict itself
         elif hashlib.sha256(file.source.read_bytes()).hexdigest() != digests[file.path]:
             own.append(replace(file, conflicts=(owners[file.path],)))
     refuse_conflicts(Tree.of([*own, *touched.values()]))

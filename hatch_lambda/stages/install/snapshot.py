@@ -59,15 +59,17 @@ def _walk(path: Path, name: str) -> Iterator[_Content]:
             yield shown, bool(status.st_mode & 0o111), _sha256(at)
         elif stat.S_ISDIR(status.st_mode) and (real := os.path.realpath(at)) not in above:
             inside = above | {real}
-            pending += ((at / entry, f"{shown}/{entry}", inside) for entry in sorted(_entries(at)))
+            names = _entries(at, is_source=not above)
+            pending += ((at / entry, f"{shown}/{entry}", inside) for entry in sorted(names))
 
 
-def _entries(folder: Path) -> Iterable[str]:
+def _entries(folder: Path, *, is_source: bool) -> Iterable[str]:
+    """Return what counts in *folder*, which is known to be a source itself, or may be an environment or a cache."""
     try:
         names = os.listdir(folder)  # noqa: PTH208 - their names are what is wanted
     except OSError:
         return ()
-    if any(mark in names for mark in _MARKS):
+    if not is_source and any(mark in names for mark in _MARKS):
         return ()
     return (name for name in names if name not in _NO_SOURCES and not name.endswith(_WRITTEN_ENDINGS))
 

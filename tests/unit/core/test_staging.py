@@ -95,3 +95,23 @@ def test_somebodys_work_is_left_as_it_is(tmp_path):
         new.folder(tmp_path / "made")
     assert (tmp_path / "made" / "thesis.txt").exists()
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_where_one_file_cannot_be_put_all_are_as_they_were(tmp_path, monkeypatch):
+    """A layer must not stay beside a function that was built for another."""
+    for name in ("a.zip", "b.zip"):
+        (tmp_path / name).write_bytes(b"old")
+    real, seen = os.replace, count()
+
+    def replace(*names):
+        if next(seen) == 2:
+            raise OSError
+        real(*names)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with Staging() as new:
+        for name in ("a.zip", "b.zip", "c.zip"):
+            new.text(tmp_path / name, b"new")
+        with pytest.raises(OSError):  # noqa: PT011 - whatever the system says
+            new.commit()
+    assert content(tmp_path) == {"a.zip": b"old", "b.zip": b"old"}

@@ -9,7 +9,7 @@ import pytest
 from hatch_lambda.core.model import Finding, Severity
 from hatch_lambda.errors import HatchLambdaError
 from hatch_lambda.errors import secrets as redact
-from hatch_lambda.errors.secrets import has_secret, hide, hide_environment, masked, public
+from hatch_lambda.errors.secrets import has_secret, hide, hide_environment, hide_settings, masked, public
 
 
 @pytest.fixture(autouse=True)
@@ -124,3 +124,15 @@ def test_masking_takes_no_longer_for_each_character_of_a_long_text(part):
 
     small, large = (min(seconds(size) for _ in range(3)) for size in (20_000, 80_000))
     assert large < 10 * small + 0.5
+
+
+@pytest.mark.parametrize(
+    "text", ["tokenizers==0.19.1", "SecretStorage===3.3", "aws-secretsmanager-caching==1.1 is required"]
+)
+def test_the_version_of_a_distribution_whose_name_tells_of_secrets_is_none(text):
+    assert masked(text) == text
+
+
+def test_a_short_setting_whose_name_tells_nothing_is_left_in_the_words_of_a_message():
+    hide_settings({"STAGE": "main", "API_TOKEN": "tok3", "TABLE": "orders-table-1"})
+    assert masked("main.py: tok3 and orders-table-1") == "main.py: *** and ***"

@@ -121,3 +121,13 @@ def test_folders_may_be_nested_as_deeply_as_the_system_lets_them(lib):
     before = snapshot(lib)
     (deep / "x").write_text("2")
     assert snapshot(lib) != before
+
+
+@pytest.mark.parametrize("mark", ["pyvenv.cfg", "CACHEDIR.TAG"])
+def test_a_source_that_is_an_environment_itself_is_read_all_the_same(tmp_path, mark):
+    """As after `python -m venv .`: what it holds beside the environment is still what is built."""
+    (tmp_path / mark).write_text("")
+    (tmp_path / "code.c").write_text("int x;")
+    before = snapshot(tmp_path)
+    (tmp_path / "code.c").write_text("int y;")
+    assert snapshot(tmp_path) != before
