@@ -6,6 +6,9 @@ import os
 
 from hypothesis import settings
 
+DERANDOMIZED = bool(os.environ.get("CI"))
+"""Whether generated inputs are the same in each run: a check of a change must not fail for what another one did."""
+
 FOREIGN = (
     *("HATCH_LAMBDA_CACHE_DIR", "HATCH_LAMBDA_INNER", "SOURCE_DATE_EPOCH", "FORCE_COLOR", "NO_COLOR"),
     *("CI", "ARTIFACTS_DIR"),  # where they are set no lock is made
@@ -14,7 +17,7 @@ for name in FOREIGN:
     os.environ.pop(name, None)
 
 # A loaded machine is no reason to fail.
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient", deadline=None, derandomize=DERANDOMIZED)
 settings.load_profile("patient")
 
 

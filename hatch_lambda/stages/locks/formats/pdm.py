@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 
 from hatch_lambda.config.project import table_at
@@ -100,7 +101,14 @@ def read(request: LockRequest) -> Lock:
     pins = pinned(request, [_entry(package, request) for package in needed], _indexes(request))
     graph: dict[str, set[str]] = {}
     for package in document.package:  # one with extras stands there twice
-        graph.setdefault(canonicalize_name(package.name), set()).update(names_of(package.dependencies))
+        try:
+            needs = names_of(package.dependencies)
+        except InvalidRequirement as error:
+            raise LockError(
+                f"{request.shown}: {package.name}: its dependencies are no requirements: {error}",
+                hint=f"run {request.maker}",
+            ) from error
+        graph.setdefault(canonicalize_name(package.name), set()).update(needs)
     return finish(request, pins, graph, stands_alone=pins.stands_alone)
 
 
