@@ -55,7 +55,7 @@ def _length_problem(name: str) -> str | None:
     try:
         encoded = name.encode("utf-8")
     except UnicodeEncodeError:
-        return "is not Unicode"
+        return "is not UTF-8"
     if len(encoded) <= LONGEST and all(len(part) <= LONGEST_PART for part in encoded.split(b"/")):
         return None
     return f"is longer than the {LONGEST_PART} bytes, or its path than the {LONGEST}, that Linux takes"

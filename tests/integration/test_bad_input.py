@@ -354,7 +354,7 @@ def test_a_file_name_that_is_not_utf8_is_told(project):
     """A zip of Lambda's holds UTF-8."""
     name = os.fsdecode(b"caf\xe9.py")
     (project / name).write_text("")
-    refused(INSTALL, "the project: the file name 'caf\\udce9.py' has what is not UTF-8")
+    refused(INSTALL, "the project: the file name 'caf\\udce9.py' is not UTF-8")
 
 
 def test_a_file_name_that_is_not_utf8_is_told_of_what_is_included(project):

@@ -224,7 +224,7 @@ def test_a_sandbox_shows_nothing_else_of_this_machine(run):
         (["--handler", "app.hello"], 3, "nothing in it tells its runtime"),
         (["--handler", "app.hello", "--runtime", "python2.7"], 3, "python2.7"),
         (["--handler", "app.hello", "--runtime", HERE, "-e", "missing.json"], 3, "missing.json"),
-        (["--handler", "app.hello", "--runtime", HERE, "-e", "app.zip"], 3, "not JSON"),
+        (["--handler", "app.hello", "--runtime", HERE, "-e", "app.zip"], 3, "Lambda takes JSON"),
         (["--handler", "app.hello", "--runtime", HERE, "--env", "TABLE"], 2, "NAME=VALUE"),
         (["--handler", "app.hello", "--runtime", HERE, "--layer", "event"], 6, "event"),
         (["--handler", "app.hello", "--runtime", HERE, "--python", "/bin/false"], 8, "/bin/false"),

@@ -67,7 +67,7 @@ def test_a_hostile_name_is_refused_with_whose_it_is(name):
             (name, "no two systems read alike")
             for name in ("a\\..\\evil", "a\0b", "a\nb", "a\x1b[2Jb", "a\x7f", "a\x9b2J")
         ),
-        ("\udcff.py", "is not Unicode"),
+        ("\udcff.py", "is not UTF-8"),
         ("a" * 256, "is longer than the 255 bytes"),
         ("é" * 128, "is longer than the 255 bytes"),
         ("/".join(["a" * 250] * 17), "is longer than the 255 bytes, or its path than the 4000"),
