@@ -29,7 +29,7 @@ def build_folders(sources: Sequence[LockedSource], bench: Bench, once: Once, *, 
     """Build *sources*, which are local folders, *jobs* at a time, and return what came of them in their order.
 
     What was built since the program was told to build something is in *once*. Raises what
-    :func:`~hatch_lambda.install.building.build` raises.
+    :func:`~hatch_lambda.stages.install.sdists.build.build` raises.
     """
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         return tuple(pool.map(lambda source: _build(source, bench, once), sources))

@@ -59,7 +59,7 @@ class Pins(Struct, kw_only=True):
 
     @property
     def stands_alone(self) -> bool:
-        """Whether nothing but what is pinned decides; see :class:`~hatch_lambda.locks.lock.Lock`."""
+        """Whether nothing but what is pinned decides; see :class:`~hatch_lambda.stages.locks.lock.Lock`."""
         return not self.has_folders and all(pin.hashes for pin in self.pins)
 
     def add_folder(self, requirement: str) -> None:

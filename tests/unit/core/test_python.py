@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -221,6 +222,23 @@ def test_that_one_took_too_long_is_not_remembered_as_there_being_none(tmp_path, 
     assert found("3.8", listing(tmp_path), cache, tmp_path, download=False) is None
     path.write_text(answer)
     assert found("3.8", listing(tmp_path), cache, tmp_path, download=False) == ("python3.8", "3.8.7")
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("refusal", [errno.ETXTBSY, errno.EIO, errno.EMFILE])
+def test_one_that_this_machine_refuses_to_start_leaves_the_others(tmp_path, cache, refusal, monkeypatch):
+    """It may be there only in part: somebody is installing it."""
+    for version in ("3.8.9", "3.8.7"):
+        python(tmp_path / ".pyenv" / "versions" / version / "bin" / "python3.8", version)
+    real = interpreter.ask
+
+    def ask(arguments, **options):
+        if "3.8.9" in str(arguments[0]):
+            raise OSError(refusal, os.strerror(refusal), arguments[0])
+        return real(arguments, **options)
+
+    monkeypatch.setattr(interpreter, "ask", ask)
+    assert found("3.8", listing(tmp_path), cache, tmp_path) == ("python3.8", "3.8.7")
 
 
 @POSIX_ONLY

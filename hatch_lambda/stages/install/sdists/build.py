@@ -53,8 +53,8 @@ def build(source: LockedSource, bench: Bench) -> Built:
 
     Only its build backend knows what it takes of a local folder, and from elsewhere: a folder is built each time, as
     the project itself is, and what comes of it is its identity. But to compile may take minutes, and rarely gives the
-    same bytes twice: what was compiled is kept, and known by all that :func:`~hatch_lambda.install.snapshot.snapshot`
-    can know of its sources, unless these changed meanwhile.
+    same bytes twice: what was compiled is kept, and known by all that
+    :func:`~hatch_lambda.stages.install.snapshot.snapshot` can know of its sources, unless these changed meanwhile.
 
     Raises InstallError where it cannot be fetched or built, and where what comes of it does not fit.
     """
