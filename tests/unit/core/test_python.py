@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hatch_lambda.core import process
 from hatch_lambda.core import python as interpreter
 from hatch_lambda.core.cache import Cache
 from hatch_lambda.core.uv import Uv
@@ -230,7 +231,7 @@ def test_one_that_this_machine_refuses_to_start_leaves_the_others(tmp_path, cach
     """It may be there only in part: somebody is installing it."""
     for version in ("3.8.9", "3.8.7"):
         python(tmp_path / ".pyenv" / "versions" / version / "bin" / "python3.8", version)
-    real = interpreter.ask
+    real = process.ask
 
     def ask(arguments, **options):
         if "3.8.9" in str(arguments[0]):
